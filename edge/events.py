@@ -1,0 +1,217 @@
+"""What a session tells the world: one frozen value an event, one JSON object a line.
+
+Every event carries ``t_ns``, media time since the session's start. On the line it stands as ``t_ms``. The event's name is
+the class's ``event``; the fields of the class are the keys of the line. Tools and tests depend on these names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from edge.values import SAMPLE_RATE, Transcript, TurnTimings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Root of the events."""
+
+    event: ClassVar[str] = "event"
+    t_ns: int
+    """Media time in nanoseconds since the session's start."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as the object of its JSON line."""
+        line: dict[str, Any] = {"event": self.event, "t_ms": round(self.t_ns / 1e6, 3)}
+        for item in fields(self):
+            if item.name == "t_ns":
+                continue
+            value = getattr(self, item.name)
+            line[item.name] = dict(value.as_json()) if isinstance(value, TurnTimings) else _plain(value)
+        return line
+
+    def line(self) -> str:
+        """The event as one line of JSON, without its newline."""
+        return json.dumps(self.as_json(), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted(Event):
+    """The session is ready to listen."""
+
+    event = "session"
+    profile: str
+    link: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged(Event):
+    """Turn-taking moved to ``idle``, ``listening``, ``thinking``, ``speaking`` or ``muted``."""
+
+    event = "state"
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woke(Event):
+    """The wearer called: by a wake word, a tap, or by speaking where no wake word is needed."""
+
+    event = "wake"
+    by: str
+    """``hey_jarvis`` and the like, ``tap``, ``speech``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartialHeard(Event):
+    """The recogniser's guess while speech goes on. It may change."""
+
+    event = "partial"
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalHeard(Event):
+    """The recogniser's last word on a question."""
+
+    event = "final"
+    text: str
+    confidence: float
+    source: str
+    words: tuple[Mapping[str, Any], ...] = ()
+    """Each ``{"text", "start_ms", "end_ms"}``, media time."""
+
+
+def final_heard(transcript: Transcript, t_ns: int) -> FinalHeard:
+    """Makes the event of a final transcript."""
+    words = tuple({"text": word.text, "start_ms": _ms(word.start), "end_ms": _ms(word.end)} for word in transcript.words)
+    confidence = round(transcript.confidence, 3)
+    return FinalHeard(t_ns=t_ns, text=transcript.text, confidence=confidence, source=transcript.source, words=words)
+
+
+def _ms(sample: int) -> float:
+    return round(sample * 1000 / SAMPLE_RATE, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointReached(Event):
+    """The policy decided that the wearer has finished."""
+
+    event = "endpoint"
+    reason: str
+    """``end_of_turn`` (the model said so), ``silence``, ``too_long``, ``urgent``, ``no_speech``, ``input``."""
+    silence_ms: float
+    """Silence in the sound before the decision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameChosen(Event):
+    """The picture that an answer is about."""
+
+    event = "frame"
+    index: int
+    age_ms: float
+    """How old the picture was when it was chosen."""
+    sharpness: float
+    """Variance of the Laplacian; only comparable within the same scene."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSeen(Event):
+    """The text of the chosen picture."""
+
+    event = "text"
+    lines: tuple[str, ...]
+    blurred: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodesSeen(Event):
+    """The QR and bar codes of the chosen picture."""
+
+    event = "code"
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaking(Event):
+    """A sentence or a clause goes to the loudspeaker."""
+
+    event = "speak"
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BargedIn(Event):
+    """The wearer spoke over the reply, or said stop; the reply is cut."""
+
+    event = "barge_in"
+    turn: int
+    played_ms: float
+    """How much of the reply was played."""
+    heard: str
+    """The words of the reply that were wholly played."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnEnded(Event):
+    """One question and its answer, finished or cut."""
+
+    event = "turn"
+    turn: int
+    transcript: str
+    skill: str
+    answer: str
+    heard: str
+    interrupted: bool = False
+    timings_ms: TurnTimings = field(default_factory=TurnTimings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhotoTaken(Event):
+    """A picture was kept."""
+
+    event = "photo"
+    path: str
+    """Relative to the session bundle, or empty where none is recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Event):
+    """Something the wearer or the tester should know that is not a failure: recording began, a frame rate fell."""
+
+    event = "notice"
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(Event):
+    """An error from the tree. The session goes on."""
+
+    event = "error"
+    code: str
+    text: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded(Event):
+    """The last event of every session."""
+
+    event = "end"
+    reason: str
+    drops: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """For every channel that dropped anything: how many items."""

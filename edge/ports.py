@@ -1,0 +1,246 @@
+"""What the runtime asks of engines and of links.
+
+Engines are blocking and know no asyncio: a lane calls them in its own thread and iterates their generators there. They are
+constructed cheaply, load in ``open()``, and free everything in ``close()``; both may be called twice. What can take long
+takes a ``Stop`` and looks at it as often as the library underneath allows. Engines raise errors from ``edge.errors``;
+whatever else they raise becomes an ``EngineFailed`` at the lane.
+
+Links are asynchronous: they are devices.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Protocol, runtime_checkable
+from weakref import WeakSet
+
+from edge.values import (
+    AudioChunk,
+    Box,
+    Code,
+    Detection,
+    EngineInfo,
+    Mask,
+    Pcm,
+    Prompt,
+    Reading,
+    SceneFacts,
+    SpeechChunk,
+    Transcript,
+    VideoFrame,
+    VoiceStyle,
+)
+
+
+class Stop:
+    """A flag that asks an engine to give up. Safe from any thread; once set it stays set.
+
+    A ``child`` is set with its parent, and may be set alone: a turn's flag ends all its work, a job's flag only the job.
+    """
+
+    __slots__ = ("__weakref__", "_children", "_event")
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._children: WeakSet[Stop] = WeakSet()
+
+    def child(self) -> Stop:
+        """Makes a flag that is set with this one. Children are made, and their parent is set, in one thread."""
+        child = Stop()
+        self._children.add(child)
+        if self:
+            child.set()
+        return child
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    def set(self) -> None:
+        """Asks to stop."""
+        self._event.set()
+        for child in tuple(self._children):
+            child.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits until the flag is set, at most ``seconds``; says whether it is."""
+        return self._event.wait(seconds)
+
+
+class Engine(Protocol):
+    """What every engine has."""
+
+    def open(self) -> None:
+        """Loads models and takes memory. Raises EngineMissing, ModelMissing, ModelCorrupt."""
+
+    def close(self) -> None:
+        """Frees everything."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, version, model and licence, for ``doctor`` and the session bundle."""
+
+
+class WakeWord(Engine, Protocol):
+    """Finds a wake word in running sound."""
+
+    def detect(self, pcm: Pcm) -> str | None:
+        """Takes the next sound, any length; gives the name of a wake word that has just ended, or None."""
+
+    def reset(self) -> None:
+        """Forgets the sound so far."""
+
+
+class VoiceActivity(Engine, Protocol):
+    """Tells speech from the rest."""
+
+    window: int
+    """Samples it judges at a time."""
+
+    def probability(self, pcm: Pcm) -> float:
+        """Takes the next ``window`` samples; gives the probability, 0 to 1, that somebody speaks in them."""
+
+    def reset(self) -> None:
+        """Forgets the sound so far."""
+
+
+class EndOfTurn(Engine, Protocol):
+    """Tells a pause from an end."""
+
+    def probability(self, pcm: Pcm) -> float:
+        """Takes the sound of the turn so far (its last 8 s matter); gives the probability that the speaker has finished."""
+
+
+class RecogniserStream(Protocol):
+    """One utterance being recognised. It belongs to the lane that made it."""
+
+    def accept(self, pcm: Pcm) -> Transcript | None:
+        """Takes the next sound; gives a new partial when it has changed, else None.
+
+        Word times count from the stream's start.
+        """
+
+    def final(self, stop: Stop) -> Transcript:
+        """Gives the last word on all sound so far. More ``accept`` may follow: the speaker had only paused."""
+
+    def close(self) -> None:
+        """Gives the utterance up."""
+
+
+class Recogniser(Engine, Protocol):
+    """Turns speech into text."""
+
+    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+        """Begins an utterance. ``phrases`` are what the wearer may well say now (commands, words in view)."""
+
+
+class LanguageModel(Engine, Protocol):
+    """Writes answers."""
+
+    def prefill(self, prompt: Prompt, stop: Stop) -> None:
+        """Reads the prompt into the model's cache, so that ``generate`` for the same prompt, or a longer one, starts sooner."""
+
+    def generate(self, prompt: Prompt, stop: Stop) -> Iterator[str]:
+        """Gives pieces of text as they come; ends early, without an error, once ``stop`` is set."""
+
+    def count(self, text: str) -> int:
+        """Gives the number of tokens in ``text``."""
+
+
+class Voice(Engine, Protocol):
+    """Speaks."""
+
+    def synthesize(self, text: str, style: VoiceStyle, stop: Stop) -> Iterator[SpeechChunk]:
+        """Gives the speech of ``text``, leading and trailing silence trimmed, in chunks of at most 100 ms."""
+
+
+class TextReader(Engine, Protocol):
+    """Reads the text in a picture."""
+
+    def read(self, frame: VideoFrame, stop: Stop) -> Reading:
+        """Gives the lines in reading order."""
+
+
+class CodeReader(Engine, Protocol):
+    """Reads QR and bar codes."""
+
+    def scan(self, frame: VideoFrame) -> tuple[Code, ...]:
+        """Gives the codes, left to right, top to bottom."""
+
+
+class SceneMeter(Engine, Protocol):
+    """Says what can be said of a picture without a model of it."""
+
+    def measure(self, frame: VideoFrame) -> SceneFacts:
+        """Gives brightness and dominant colours."""
+
+
+class VisionLanguage(Engine, Protocol):
+    """Answers questions about pictures."""
+
+    def answer(self, frames: Sequence[VideoFrame], prompt: Prompt, stop: Stop) -> Iterator[str]:
+        """Gives pieces of text as they come."""
+
+
+class Detector(Engine, Protocol):
+    """Finds things it has names for."""
+
+    def detect(self, frame: VideoFrame) -> tuple[Detection, ...]:
+        """Gives the objects, surest first."""
+
+
+class Segmenter(Engine, Protocol):
+    """Cuts out and follows objects in a stream of frames."""
+
+    def start(self, frame: VideoFrame, prompt: Box | tuple[float, float], object_id: int) -> Mask:
+        """Begins to follow what lies in a box or at a point (x, y), both in pixels."""
+
+    def track(self, frame: VideoFrame) -> tuple[Mask, ...]:
+        """Gives the masks of everything followed, in the next frame."""
+
+    def forget(self, object_id: int) -> None:
+        """Stops following one object."""
+
+
+class Translator(Engine, Protocol):
+    """Turns text of one language into another."""
+
+    def translate(self, text: str, source: str, target: str, stop: Stop) -> Iterator[str]:
+        """Gives the translation as it comes. Languages are BCP 47 tags."""
+
+
+@runtime_checkable
+class Link(Protocol):
+    """A pair of glasses: microphone, camera, loudspeaker, touch.
+
+    ``microphone``, ``camera`` and ``taps`` may each be iterated once. When the microphone ends, the session ends.
+    """
+
+    uri: str
+    """As the wearer named it."""
+    sink_delay_s: float
+    """Seconds from ``play`` until the sound can be heard, as far as the link knows."""
+
+    async def open(self) -> None:
+        """Connects. Raises LinkError or InputError."""
+
+    async def close(self) -> None:
+        """Disconnects and finishes what it writes."""
+
+    def microphone(self) -> AsyncIterator[AudioChunk]:
+        """Gives the sound in chunks of 320 samples, each as soon as its last sample was captured."""
+
+    def camera(self) -> AsyncIterator[VideoFrame]:
+        """Gives the pictures as they come."""
+
+    def taps(self) -> AsyncIterator[str]:
+        """Gives ``tap``, ``double_tap``, ``hold`` or ``release`` as they come."""
+
+    def play(self, pcm: Pcm) -> None:
+        """Takes the next 20 ms for the loudspeaker. Never waits: the speaker queue paces."""
+
+    def flush(self) -> int:
+        """Drops what ``play`` took and nobody can have heard yet; gives the number of samples dropped."""
+
+    def privacy(self, on: bool) -> None:
+        """Switches microphone and camera off (or on again) at the source, as far as the link can."""

@@ -1,0 +1,1 @@
+"""The asyncio part: lanes, stages, turns, the session."""

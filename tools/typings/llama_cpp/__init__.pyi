@@ -1,0 +1,1 @@
+from llama_cpp import llama_cpp as llama_cpp
