@@ -1,0 +1,319 @@
+"""Turn-taking: who has the word, decided from voice activity alone and counted in samples.
+
+States and what moves between them::
+
+    IDLE --wake, tap, (speech)--> LISTENING --endpoint--> THINKING --first sound--> SPEAKING --end of reply--> IDLE
+                                    |    ^                   |                         |             (or LISTENING: follow-up)
+                    no speech: IDLE |    +---- speech goes on (Resumed)                |
+                                    +<------------------- speech over the reply (BargedIn), stop, wake, tap
+
+Within a pause the policy speaks twice. ``Hinted`` comes after ``hint_silence``: work may begin, nothing may be heard.
+``Ended`` comes when the pause is long enough for what the end-of-turn model says of it (Smart Turn and its kind, see
+``shared/reference``-style cascades: voice activity, then a model of completeness, then time):
+
+======================  ==========================
+the model says          the turn ends after
+======================  ==========================
+complete                ``min_silence``
+nothing (yet, or none)  ``max_silence``
+not complete            ``incomplete_silence``
+======================  ==========================
+
+If speech goes on, before or after the endpoint but before the reply is audible, it is the same question (``Resumed``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from edge.config import TurnsConfig
+from edge.values import samples
+
+RESUME_SAMPLES = 1024
+"""Speech that ends a pause: two windows of 32 ms, so that one noisy window does not throw speculative work away."""
+
+
+class State(Enum):
+    """Who has the word."""
+
+    IDLE = "idle"
+    LISTENING = "listening"
+    THINKING = "thinking"
+    SPEAKING = "speaking"
+    MUTED = "muted"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something the runtime must act on. ``at`` is media time in samples."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Called(Signal):
+    """Listening begins."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Began(Signal):
+    """Speech began; ``at`` lies before its onset by the pre-roll."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hinted(Signal):
+    """A first hint that the speaker has finished. ``last`` is one past the last sample of speech."""
+
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Signal):
+    """The speaker had only paused: what was begun at the hint is thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Signal):
+    """The turn is the assistant's. ``last`` is one past the last sample of speech."""
+
+    last: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BargedIn(Signal):
+    """Speech, a wake word, a tap or "stop" cuts the reply. ``onset`` is where that began."""
+
+    onset: int
+
+
+@dataclass(frozen=True, slots=True)
+class GaveUp(Signal):
+    """Nobody spoke."""
+
+
+class TurnPolicy:
+    """The state machine. Every method takes and gives media time in samples and returns what must be done now, in order."""
+
+    def __init__(self, config: TurnsConfig) -> None:
+        self.config = config
+        self.state = State.IDLE
+        self._min_speech = samples(config.min_speech)
+        self._barge_in_speech = samples(config.barge_in_speech)
+        self._pre_roll = samples(config.pre_roll)
+        self._listening_from = 0
+        self._timeout: int | None = None
+        self._floor = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self._onset: int | None = None
+        self._run = 0
+        self._began: int | None = None
+        self._last = 0
+        self._hinted = False
+        self._verdict: float | None = None
+        self._urgent = False
+
+    @property
+    def wants_voice(self) -> bool:
+        """Whether voice activity matters now; while a wake word must come first it does not."""
+        return self.state is not State.MUTED and not (self.state is State.IDLE and self.config.wake)
+
+    @property
+    def speech_began(self) -> bool:
+        """Whether the wearer has begun the question that is being listened to."""
+        return self._began is not None
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, by: str, at: int) -> list[Signal]:
+        """The wearer called by a wake word or a tap. Over a reply it cuts it."""
+        if self.state is State.MUTED:
+            return []
+        signals: list[Signal] = []
+        if self.state in (State.THINKING, State.SPEAKING):
+            signals.append(BargedIn(at, onset=at))
+        self._listen(at, samples(self.config.no_speech_timeout))
+        self._floor = at
+        signals.append(Called(at, by))
+        return signals
+
+    def stop(self, at: int) -> list[Signal]:
+        """Falls silent from any state and waits to be called: "stop" always wins."""
+        signals: list[Signal] = []
+        if self.state in (State.THINKING, State.SPEAKING):
+            signals.append(BargedIn(at, onset=at))
+        if self.state is not State.MUTED:
+            self._rest()
+        return signals
+
+    def mute(self) -> None:
+        """Hears nothing until ``unmute``."""
+        self._rest()
+        self.state = State.MUTED
+
+    def unmute(self) -> None:
+        """Hears again."""
+        if self.state is State.MUTED:
+            self._rest()
+
+    # -- the assistant's side -------------------------------------------------------------------------------------------
+
+    def reply_began(self) -> None:
+        """The first sound of the reply leaves the speaker."""
+        if self.state is State.THINKING:
+            self.state = State.SPEAKING
+            self._clear()
+
+    def reply_ended(self, at: int, *, asked_back: bool = False) -> None:
+        """The reply was played to its end."""
+        if self.state not in (State.THINKING, State.SPEAKING):
+            return
+        follow_up = self.config.ask_back_follow_up if asked_back else self.config.follow_up
+        if follow_up > 0:
+            self._listen(at, samples(follow_up))
+            self._floor = at
+        else:
+            self._rest()
+
+    def misheard(self, at: int) -> None:
+        """What ended the turn was no speech (its transcript is empty): listens on, within the time that is left."""
+        if self.state in (State.THINKING, State.LISTENING):
+            self.state = State.LISTENING
+            self._clear()
+            self._floor = at
+
+    # -- sound ------------------------------------------------------------------------------------------------------------
+
+    def window(self, probability: float, start: int, end: int) -> list[Signal]:
+        """Takes the voice-activity probability of the samples from ``start`` to ``end``."""
+        if not self.wants_voice:
+            return []
+        speech = probability >= self.config.speech_threshold
+        silence = probability < self.config.silence_threshold
+        if speech:
+            self._onset = start if self._onset is None else self._onset
+            self._run += end - start
+        elif silence:
+            self._onset = None
+            self._run = 0
+        if self.state is State.SPEAKING:
+            return self._over_reply(end)
+        if self.state is State.IDLE and speech and self._run >= self._min_speech:
+            self._listen(start, None, keep=True)
+            return [Called(end, "speech"), *self._while_listening(speech, silence, end)]
+        if self.state is State.THINKING:
+            return self._while_thinking(end)
+        if self.state is State.LISTENING:
+            return self._while_listening(speech, silence, end)
+        return []
+
+    def end_of_turn(self, probability: float, at: int) -> list[Signal]:
+        """Takes the end-of-turn model's verdict on the pause that was hinted last; ``at`` is the newest sample heard."""
+        if self.state is not State.LISTENING or not self._hinted:
+            return []
+        self._verdict = probability
+        return self._maybe_end(at)
+
+    def urgent(self, at: int) -> list[Signal]:
+        """What was understood cannot wait for the end of the turn ("stop")."""
+        if self.state is not State.LISTENING or not self._hinted:
+            return []
+        self._urgent = True
+        return self._maybe_end(at)
+
+    def cut(self, at: int) -> list[Signal]:
+        """The sound ends here: a recording is over, a button was let go."""
+        if self.state is not State.LISTENING or self._began is None:
+            return []
+        return [*self._hint(at), self._end(at, "input")]
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _listen(self, at: int, timeout: int | None, *, keep: bool = False) -> None:
+        onset, run = self._onset, self._run
+        self._clear()
+        if keep:
+            self._onset, self._run = onset, run
+        self.state = State.LISTENING
+        self._listening_from = at
+        self._timeout = timeout
+
+    def _rest(self) -> None:
+        self._clear()
+        self.state = State.IDLE
+
+    def _while_listening(self, speech: bool, silence: bool, end: int) -> list[Signal]:
+        signals: list[Signal] = []
+        if self._began is None:
+            if speech and self._run >= self._min_speech and self._onset is not None:
+                self._began = max(self._onset - self._pre_roll, self._floor, 0)
+                self._last = end
+                return [Began(self._began)]
+            if self._timeout is not None and end - self._listening_from >= self._timeout and self._onset is None:
+                self._rest()
+                return [GaveUp(end)]
+            return []
+        if self._hinted:
+            if speech and self._run >= RESUME_SAMPLES:
+                self._resume(end)
+                return [Resumed(end)]
+        elif not silence:
+            self._last = end
+        if end - self._began >= samples(self.config.max_speech):
+            return [*self._hint(end), self._end(end, "too_long")]
+        if not self._hinted and end - self._last >= samples(self.config.hint_silence):
+            signals += self._hint(end)
+        return signals + self._maybe_end(end)
+
+    def _while_thinking(self, end: int) -> list[Signal]:
+        if self._run < max(RESUME_SAMPLES, self._min_speech):
+            return []
+        self._resume(end)
+        self.state = State.LISTENING
+        return [Resumed(end)]
+
+    def _over_reply(self, end: int) -> list[Signal]:
+        if not self.config.barge_in or self._run < self._barge_in_speech or self._onset is None:
+            return []
+        onset, run = self._onset, self._run
+        self._listen(onset, None)
+        self._onset, self._run = onset, run
+        self._began = max(onset - self._pre_roll, 0)
+        self._last = end
+        return [BargedIn(end, onset=onset), Began(self._began)]
+
+    def _hint(self, end: int) -> list[Signal]:
+        if self._hinted:
+            return []
+        self._hinted = True
+        return [Hinted(end, last=self._last)]
+
+    def _resume(self, end: int) -> None:
+        self._hinted = False
+        self._verdict = None
+        self._urgent = False
+        self._last = end
+
+    def _maybe_end(self, at: int) -> list[Signal]:
+        if not self._hinted:
+            return []
+        config = self.config
+        silence = at - self._last
+        if self._urgent:
+            return [self._end(at, "urgent")]
+        if self._verdict is None:
+            return [self._end(at, "silence")] if silence >= samples(config.max_silence) else []
+        if self._verdict >= config.end_of_turn_threshold:
+            return [self._end(at, "end_of_turn")] if silence >= samples(config.min_silence) else []
+        return [self._end(at, "silence")] if silence >= samples(config.incomplete_silence) else []
+
+    def _end(self, at: int, reason: str) -> Ended:
+        self.state = State.THINKING
+        self._onset = None
+        self._run = 0
+        return Ended(at, last=self._last, reason=reason)
