@@ -1,0 +1,1 @@
+"""Links to glasses: files, glasses in memory, recorded sessions."""

@@ -1,0 +1,76 @@
+"""Opens a link by its URI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from edge.config import nearest
+from edge.errors import InputError, UsageError
+from edge.ports import Link
+
+if TYPE_CHECKING:
+    from phone_bridge.sim import Network
+
+SCHEMES = ("file", "sim", "webrtc", "ble", "xiaozhi")
+
+
+def open_link(uri: str, *, pictures: Path | None = None, out: Path | None = None, tail: float = 20.0) -> Link:
+    """Makes the link that a URI names; ``await link.open()`` connects it.
+
+    ``file:PATH`` is a recording, a picture, a video with or without sound, or a session bundle. ``sim:`` are glasses in
+    memory; ``sim:?loss=0.02&delay=0.05&jitter=0.02&seed=7`` puts a network before them. ``pictures``, ``out`` and ``tail``
+    are for files alone, as ``FileLink`` explains.
+
+    Raises UsageError for what names no link.
+    """
+    scheme, colon, rest = uri.partition(":")
+    if not colon:
+        raise UsageError(f"{uri!r} names no link: write file:PATH, sim:, webrtc://HOST:PORT, ble: or xiaozhi://HOST:PORT")
+    match scheme:
+        case "file":
+            if not rest:
+                raise UsageError(f"{uri!r} names no file: write file:PATH")
+            return _files(Path(rest), pictures, out, tail)
+        case "sim":
+            from phone_bridge.sim import SimGlasses
+
+            return SimGlasses(_network(uri, rest), uri=uri)
+        case "webrtc" | "ble" | "xiaozhi":
+            raise UsageError(f"{uri!r}: {scheme} links come with a later release")
+        case _:
+            raise UsageError(f"unknown link {scheme!r} in {uri!r}: {nearest(scheme, SCHEMES)}")
+
+
+def _files(path: Path, pictures: Path | None, out: Path | None, tail: float) -> Link:
+    if path.is_dir():
+        from phone_bridge.bundle import BundleLink
+
+        return BundleLink(path, out=out)
+    from phone_bridge.file import FileLink
+    from phone_bridge.media import tracks
+
+    try:
+        sound, moving = tracks(path)
+    except InputError:
+        # open() says what is wrong with it, as for any recording.
+        sound, moving = True, False
+    if pictures is None and moving:
+        pictures = path
+    return FileLink(path if sound else None, pictures, out, tail=tail)
+
+
+def _network(uri: str, rest: str) -> Network:
+    from phone_bridge.sim import Network
+
+    known = ("loss", "delay", "jitter", "seed")
+    values = dict(parse_qsl(rest.lstrip("/").removeprefix("?"), keep_blank_values=True))
+    for key in values:
+        if key not in known:
+            raise UsageError(f"unknown key {key!r} in {uri!r}: {nearest(key, known)}")
+    try:
+        loss, delay, jitter = (float(values.get(key, 0)) for key in ("loss", "delay", "jitter"))
+        return Network(loss, delay, jitter, int(values.get("seed", 0)))
+    except ValueError as error:
+        raise UsageError(f"{uri!r}: {error}") from None
