@@ -1,0 +1,118 @@
+"""The session's end of a link: its streams into bounded channels, its clock, and a copy of everything for the recording."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from edge.channel import Channel, Overflow
+from edge.errors import LinkError
+from edge.events import Event
+from edge.ports import Link
+from edge.values import NS_PER_SAMPLE, SAMPLE_RATE, AudioChunk, Pcm, VideoFrame
+
+
+class Recording(Protocol):
+    """What a session needs of a recorder. Nothing here waits."""
+
+    def event(self, event: Event) -> None:
+        """Takes an event."""
+
+    def sound(self, chunk: AudioChunk) -> None:
+        """Takes sound from the microphone."""
+
+    def played(self, pcm: Pcm, start: int) -> None:
+        """Takes sound that went to the loudspeaker, with its media time in samples."""
+
+    def frame(self, frame: VideoFrame) -> None:
+        """Takes a picture; the recorder decides how many it keeps."""
+
+    def tap(self, name: str, t_ns: int) -> None:
+        """Takes a touch."""
+
+    def photo(self, frame: VideoFrame) -> str:
+        """Keeps a picture for certain; gives its name in the bundle, empty where it could not."""
+
+
+class Device:
+    """A link as the session sees it. Microphone: a second waits at most. Camera: the two newest pictures."""
+
+    def __init__(
+        self, link: Link, recording: Recording | None, *, tapped: Callable[[str], None], lost: Callable[[LinkError], None]
+    ) -> None:
+        self.link = link
+        self.recording = recording
+        self.microphone: Channel[AudioChunk] = Channel("microphone", 50, Overflow.DROP_OLDEST)
+        self.camera: Channel[VideoFrame] = Channel("camera", 2, Overflow.DROP_OLDEST)
+        self._tapped = tapped
+        self._tell_lost = lost
+        self._lost = False
+        self._epoch: float | None = None
+
+    def start(self) -> None:
+        """Media time begins, until the first sound says more exactly when it did."""
+        self._epoch = asyncio.get_running_loop().time()
+
+    def now_ns(self) -> int:
+        """Media time now."""
+        if self._epoch is None:
+            return 0
+        return max(0, round((asyncio.get_running_loop().time() - self._epoch) * 1e9))
+
+    def loop_time(self, sample: int) -> float:
+        """When a sample was captured, on the loop's clock."""
+        assert self._epoch is not None
+        return self._epoch + sample / SAMPLE_RATE
+
+    async def listen(self) -> None:
+        """Pumps the microphone until it ends, then closes its channel."""
+        try:
+            await self._linked(self._pump_microphone())
+        finally:
+            self.microphone.close()
+
+    async def look(self) -> None:
+        """Pumps the camera until it ends."""
+        await self._linked(self._pump_camera())
+
+    async def feel(self) -> None:
+        """Pumps the taps until they end."""
+        await self._linked(self._pump_taps())
+
+    def play(self, pcm: Pcm) -> None:
+        """Hands 20 ms to the loudspeaker."""
+        if self.recording is not None:
+            self.recording.played(pcm, self.now_ns() // NS_PER_SAMPLE)
+        self.link.play(pcm)
+
+    async def _linked(self, pump: Coroutine[Any, Any, None]) -> None:
+        """Runs one stream of the link. All of them break together, which is told once."""
+        try:
+            await pump
+        except LinkError as error:
+            if not self._lost:
+                self._lost = True
+                self._tell_lost(error)
+
+    async def _pump_microphone(self) -> None:
+        loop = asyncio.get_running_loop()
+        async for chunk in self.link.microphone():
+            # A chunk may come late, never early: the earliest arrival tells best when media time began.
+            began = loop.time() - chunk.end / SAMPLE_RATE
+            self._epoch = began if self._epoch is None else min(self._epoch, began)
+            if self.recording is not None:
+                self.recording.sound(chunk)
+            self.microphone.send_nowait(chunk)
+
+    async def _pump_camera(self) -> None:
+        async for frame in self.link.camera():
+            if self.recording is not None:
+                self.recording.frame(frame)
+            self.camera.send_nowait(frame)
+
+    async def _pump_taps(self) -> None:
+        async for name in self.link.taps():
+            if self.recording is not None:
+                self.recording.tap(name, self.now_ns())
+            self._tapped(name)

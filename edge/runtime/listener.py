@@ -1,0 +1,302 @@
+"""From microphone to understood question: the ears, the turn policy and the recogniser, as two stages.
+
+Speech is recognised while it is spoken. At the first hint of silence the policy opens an ``Attempt``: the recogniser's final
+pass and the end-of-turn model start side by side, and whoever owns the listener may begin to answer. The attempt is then
+either confirmed (``ended``) or thrown away (``resumed``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from edge.channel import Channel
+from edge.config import TurnsConfig
+from edge.errors import EngineError, EngineHung
+from edge.events import PartialHeard
+from edge.policy.turns import (
+    BargedIn,
+    Began,
+    Called,
+    Ended,
+    GaveUp,
+    Hinted,
+    Resumed,
+    Signal,
+    State,
+    TurnPolicy,
+)
+from edge.ports import RecogniserStream, Stop
+from edge.runtime.engines import Engines
+from edge.values import NS_PER_SAMPLE, AudioChunk, Pcm, Transcript, Word, samples
+
+log = logging.getLogger(__name__)
+
+RING_SAMPLES = samples(8.5)
+"""Sound that is kept, for the pre-roll of a question and the end-of-turn model."""
+FEED_SAMPLES = 960
+"""The recogniser is fed 60 ms at a time: partials no rarer than anybody can read, a third of the thread hops."""
+TURN_MEMORY = samples(8.0)
+"""The end-of-turn model judges at most the last 8 s."""
+
+
+@dataclass(eq=False)
+class Attempt:
+    """A question that may have ended: begun at a hint of silence, then confirmed or thrown away."""
+
+    last: int
+    """One past the last sample of speech."""
+    began: int
+    """First sample of the question."""
+    stop: Stop = field(default_factory=Stop)
+    transcript: Transcript | None = None
+    confirmed: bool = False
+    dropped: bool = False
+    understood_at: float | None = None
+    """Loop time of the final transcript."""
+    ended_at: float | None = None
+    """Loop time of the endpoint."""
+
+
+class Owner(Protocol):
+    """What a listener tells its session. All of it is synchronous: nothing can slip in between."""
+
+    def called(self, by: str) -> None:
+        """The wearer called."""
+
+    def understood(self, attempt: Attempt) -> bool:
+        """The attempt's transcript is there; True when it is urgent."""
+
+    def resumed(self, attempt: Attempt) -> None:
+        """The attempt is thrown away."""
+
+    def ended(self, attempt: Attempt, reason: str, silence: int) -> None:
+        """The attempt is confirmed."""
+
+    def barged_in(self, onset: int) -> None:
+        """The reply is to be cut now."""
+
+    def gave_up(self) -> None:
+        """Nobody spoke."""
+
+    def state_changed(self, state: State) -> None:
+        """Turn-taking moved."""
+
+    def failed(self, error: EngineError) -> None:
+        """An engine failed while listening."""
+
+    def partial(self, event: PartialHeard) -> None:
+        """The recogniser's guess changed."""
+
+
+class Listener:
+    """Runs the policy over the microphone's sound. ``run`` is one task, ``recognise`` another."""
+
+    def __init__(self, config: TurnsConfig, engines: Engines, owner: Owner, phrases: tuple[str, ...]) -> None:
+        self.policy = TurnPolicy(config)
+        self.commands: Channel[_Begin | _Sound | _Final] = Channel("recogniser", 4096)
+        self.now = 0
+        """Media time of the newest sample heard."""
+        self._engines = engines
+        self._owner = owner
+        self._phrases = phrases
+        self._ring: deque[AudioChunk] = deque()
+        self._fed: int | None = None
+        self._attempt: Attempt | None = None
+        self._verdicts: set[asyncio.Task[None]] = set()
+        self._state = self.policy.state
+        self._began = 0
+
+    # -- the microphone's stage ------------------------------------------------------------------------------------------
+
+    async def run(self, microphone: Channel[AudioChunk]) -> None:
+        """Listens until the channel ends; speech that is under way then is a question as it stands."""
+        try:
+            async for chunk in microphone:
+                await self._hear(chunk)
+            self.act(self.policy.cut(self.now))
+        finally:
+            self.commands.close()
+            for task in self._verdicts:
+                task.cancel()
+
+    async def _hear(self, chunk: AudioChunk) -> None:
+        self.now = chunk.end
+        self._ring.append(chunk)
+        while self._ring and self._ring[0].end < chunk.end - RING_SAMPLES:
+            self._ring.popleft()
+        if self.policy.state is State.MUTED:
+            return
+        voice = self.policy.wants_voice
+        try:
+            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(chunk, voice=voice))
+        except EngineError as error:
+            self._owner.failed(error)
+            return
+        if heard.wake is not None:
+            self.act(self.policy.call(heard.wake, chunk.end))
+        for window in heard.windows:
+            self.act(self.policy.window(window.probability, window.start, window.end))
+        if self._fed is not None and self._attempt is None and self.now - self._fed >= FEED_SAMPLES:
+            await self.commands.send(_Sound(self._take()))
+
+    def act(self, signals: list[Signal]) -> None:
+        """Does what the policy says, in order, without waiting for anything."""
+        for signal in signals:
+            match signal:
+                case Called(by=by):
+                    self._forget()
+                    self._owner.called(by)
+                case BargedIn(onset=onset):
+                    self._forget()
+                    self._owner.barged_in(onset)
+                case Began(at=at):
+                    self._fed = at
+                    self._began = at
+                    self.commands.send_nowait(_Begin(at))
+                case Hinted(last=last):
+                    self._hint(last)
+                case Resumed():
+                    self._resume()
+                case Ended(at=at, last=last, reason=reason):
+                    self._end(at - last, reason)
+                case GaveUp():
+                    self._forget()
+                    self._owner.gave_up()
+        self.notice_state()
+
+    def notice_state(self) -> None:
+        """Tells the owner when turn-taking has moved."""
+        if self.policy.state is not self._state:
+            self._state = self.policy.state
+            self._owner.state_changed(self._state)
+
+    def _forget(self) -> None:
+        self._resume()
+        self._fed = None
+
+    def _resume(self) -> None:
+        if self._attempt is not None:
+            attempt, self._attempt = self._attempt, None
+            attempt.dropped = True
+            attempt.stop.set()
+            self._owner.resumed(attempt)
+
+    def _hint(self, last: int) -> None:
+        attempt = self._attempt = Attempt(last, self._began)
+        if self._fed is not None:
+            self.commands.send_nowait(_Sound(self._take()))
+        self.commands.send_nowait(_Final(attempt))
+        if self._engines.end_of_turn is not None:
+            task = asyncio.get_running_loop().create_task(self._judge(attempt))
+            self._verdicts.add(task)
+            task.add_done_callback(self._verdicts.discard)
+
+    def _end(self, silence: int, reason: str) -> None:
+        attempt = self._attempt
+        if attempt is None:
+            return
+        attempt.confirmed = True
+        attempt.ended_at = asyncio.get_running_loop().time()
+        self._owner.ended(attempt, reason, silence)
+
+    def settled(self) -> None:
+        """The owner has taken the confirmed attempt over; speech from now on is a new question."""
+        self._attempt = None
+        self._fed = None
+
+    def _take(self) -> Pcm:
+        """The sound since the last call."""
+        assert self._fed is not None
+        parts = [chunk.pcm[max(0, self._fed - chunk.start) :] for chunk in self._ring if chunk.end > self._fed]
+        self._fed = self.now
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+    async def _judge(self, attempt: Attempt) -> None:
+        lane = self._engines.end_of_turn
+        assert lane is not None
+        since = max(attempt.began, self.now - TURN_MEMORY)
+        parts = [chunk.pcm[max(0, since - chunk.start) :] for chunk in self._ring if chunk.end > since]
+        pcm = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        try:
+            probability = await lane.call(lambda engine, stop: engine.probability(pcm), stop=attempt.stop)
+        except EngineError as error:
+            self._owner.failed(error)
+            return
+        if attempt is self._attempt and not attempt.dropped:
+            self.act(self.policy.end_of_turn(probability, self.now))
+
+    # -- the recogniser's stage ------------------------------------------------------------------------------------------
+
+    async def recognise(self) -> None:
+        """Feeds the recogniser in order; a failure costs the question, not the session."""
+        lane = self._engines.recogniser
+        stream: RecogniserStream | None = None
+        origin = 0
+        async for command in self.commands:
+            if lane is None:
+                continue
+            try:
+                match command:
+                    case _Begin(at=at):
+                        if stream is not None:
+                            old = stream
+                            await lane.call(lambda engine, stop: old.close())  # noqa: B023 - awaited in this very turn
+                        stream = await lane.call(lambda engine, stop: engine.stream(phrases=self._phrases))
+                        origin = at
+                    case _Sound(pcm=pcm):
+                        await self._accept(stream, pcm)
+                    case _Final(attempt=attempt):
+                        await self._finish(stream, attempt, origin)
+            except EngineError as error:
+                if isinstance(error, EngineHung) or not isinstance(command, _Final):
+                    stream = None  # told once: what else belongs to this utterance is passed over
+                self._owner.failed(error)
+                if isinstance(command, _Final) and not command.attempt.dropped:
+                    self._deliver(command.attempt, Transcript("", final=True, confidence=0.0))
+
+    async def _accept(self, stream: RecogniserStream | None, pcm: Pcm) -> None:
+        lane = self._engines.recogniser
+        if stream is None or lane is None or not len(pcm):
+            return
+        partial = await lane.call(lambda engine, stop: stream.accept(pcm))
+        if partial is not None and partial.text:
+            self._owner.partial(PartialHeard(t_ns=self.now * NS_PER_SAMPLE, text=partial.text))
+
+    async def _finish(self, stream: RecogniserStream | None, attempt: Attempt, origin: int) -> None:
+        lane = self._engines.recogniser
+        if attempt.dropped or lane is None:
+            return
+        transcript = Transcript("", final=True, confidence=0.0)
+        if stream is not None:
+            transcript = await lane.call(lambda engine, stop: stream.final(stop), stop=attempt.stop)
+        words = tuple(Word(word.text, word.start + origin, word.end + origin, word.confidence) for word in transcript.words)
+        self._deliver(attempt, replace(transcript, words=words))
+
+    def _deliver(self, attempt: Attempt, transcript: Transcript) -> None:
+        if attempt.dropped:
+            return
+        attempt.transcript = transcript
+        attempt.understood_at = asyncio.get_running_loop().time()
+        if self._owner.understood(attempt) and not attempt.confirmed:
+            self.act(self.policy.urgent(self.now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Begin:
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Sound:
+    pcm: Pcm
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    attempt: Attempt

@@ -1,0 +1,319 @@
+"""One answer: a skill's text, cut into sentences, spoken, played; owned by one task group and cut by one call.
+
+A turn may begin before the wearer has surely finished. It then runs ahead, silently: ``confirm`` gives its sound to the
+speaker, ``cut`` throws it away. Skills wait for ``sure`` before they do what can be felt outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, cast
+
+from edge.channel import Channel, ChannelClosed
+from edge.errors import EngineError, EngineFailed, EngineMissing, NearsightError
+from edge.events import TurnEnded
+from edge.policy.earcons import EARCONS
+from edge.policy.sentences import Sentences
+from edge.ports import Stop
+from edge.runtime.engines import Engines
+from edge.runtime.sight import Sight
+from edge.runtime.speaker import Playback, Speaker
+from edge.skill import Act, Skill
+from edge.values import (
+    Code,
+    Exchange,
+    Prompt,
+    Reading,
+    SceneFacts,
+    SpeechChunk,
+    Transcript,
+    TurnTimings,
+    VideoFrame,
+    VoiceStyle,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_ANSWER = 4000
+"""Characters of the longest answer; a skill or a model that gives more is cut with an error."""
+
+
+@dataclass
+class Marks:
+    """Loop times of what happens in a turn."""
+
+    spoken: float
+    """When the last sample of the question was spoken."""
+    endpoint: float | None = None
+    asr_final: float | None = None
+    first_token: float | None = None
+    first_sentence: float | None = None
+    first_audio: float | None = None
+    audible: float | None = None
+
+    def timings(self) -> TurnTimings:
+        """Milliseconds from the last sample of speech."""
+
+        def since(mark: float | None) -> float | None:
+            return None if mark is None else (mark - self.spoken) * 1000.0
+
+        return TurnTimings(
+            endpoint=since(self.endpoint),
+            asr_final=since(self.asr_final),
+            first_token=since(self.first_token),
+            first_sentence=since(self.first_sentence),
+            first_audio=since(self.first_audio),
+            voice_to_voice=since(self.audible),
+        )
+
+
+class Host(Protocol):
+    """What a turn needs of its session."""
+
+    engines: Engines
+    sight: Sight
+    speaker: Speaker
+    skills: Sequence[Skill]
+    style: VoiceStyle
+    speech_bound: int
+    """Samples of speech that may wait unplayed."""
+
+    @property
+    def history(self) -> Sequence[Exchange]:
+        """Earlier exchanges."""
+
+    def failed(self, error: NearsightError) -> None:
+        """Logs and tells an error."""
+
+    def spoke(self, turn: Turn, text: str) -> None:
+        """A sentence of a confirmed turn goes to the loudspeaker."""
+
+    def reply_began(self, turn: Turn) -> None:
+        """The first sample of the reply leaves the speaker."""
+
+    def act(self, turn: Turn, act: Act) -> None:
+        """A skill asks something of the session."""
+
+    def restyle(self, style: VoiceStyle) -> None:
+        """Changes how the assistant speaks."""
+
+    async def keep(self, frame: VideoFrame) -> str:
+        """Keeps a picture; gives its name in the bundle."""
+
+    def wall_time(self) -> datetime:
+        """Local time."""
+
+
+@dataclass(eq=False)
+class Turn:
+    """One question and its answer. It is the ``Asking`` of its skill."""
+
+    number: int
+    host: Host
+    skill: Skill
+    transcript: str
+    slots: Mapping[str, str]
+    marks: Marks
+    asked_at_ns: int
+    """Media time of the question's last sample: the picture is chosen around it."""
+    heard_as: Transcript
+    """What was heard, as the recogniser wrote it."""
+    stop: Stop = field(default_factory=Stop)
+    answer: str = ""
+    """The text that was given to the voice so far."""
+    interrupted: bool = False
+    acts: list[Act] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.playback = Playback(self.host.speech_bound)
+        self.playback.on_first = self._audible
+        self._confirmed = asyncio.Event()
+        self.done: asyncio.Future[TurnEnded] = asyncio.get_running_loop().create_future()
+        """The turn's last event, once it is told."""
+        self._task: asyncio.Task[None] | None = None
+        self._unannounced: list[str] = []
+        self._frame: VideoFrame | None = None
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Answers, and ends when the reply has been heard. ``cut`` cancels the task that runs this."""
+        self._task = asyncio.current_task()
+        if self.interrupted:
+            return
+        pieces: Channel[str] = Channel("sentences", 4)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._think(pieces))
+            group.create_task(self._speak(pieces))
+        await self.playback.finished.wait()
+
+    def confirm(self) -> None:
+        """The wearer has surely finished: the reply may be heard."""
+        if self._confirmed.is_set():
+            return
+        self._confirmed.set()
+        for text in self._unannounced:
+            self.host.spoke(self, text)
+        self.host.speaker.give(self.playback)
+
+    def cut(self) -> None:
+        """Ends the turn now: raises the engines' stop flag, silences the reply, cancels the task. Synchronous."""
+        self.interrupted = True
+        self.stop.set()
+        self.playback.stop()
+        if self._task is not None:
+            self._task.cancel()
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the reply may be heard."""
+        return self._confirmed.is_set()
+
+    @property
+    def heard(self) -> str:
+        """The words of the answer that were wholly played."""
+        return self.playback.heard()
+
+    async def _think(self, pieces: Channel[str]) -> None:
+        """Runs the skill and hands on what can be spoken; a fault of it costs this answer, with an apology."""
+        try:
+            await self._answer(pieces)
+        except ChannelClosed:
+            raise
+        except NearsightError as failed:
+            await self._apologise(failed, pieces)
+        except Exception as raised:  # a skill may come from anywhere
+            log.exception("skill %s failed", self.skill.name)
+            fault = EngineFailed(f"skill {self.skill.name}: {type(raised).__name__}: {raised}")
+            fault.__cause__ = raised
+            await self._apologise(fault, pieces)
+        finally:
+            pieces.close()
+
+    async def _apologise(self, error: NearsightError, pieces: Channel[str]) -> None:
+        self.host.failed(error)
+        await pieces.send(error.spoken)
+
+    async def _answer(self, pieces: Channel[str]) -> None:
+        loop = asyncio.get_running_loop()
+        sentences = Sentences()
+        size = 0
+
+        async def hand_on(texts: list[str]) -> None:
+            for text in texts:
+                if self.marks.first_sentence is None:
+                    self.marks.first_sentence = loop.time()
+                await pieces.send(text)
+
+        async with aclosing(cast(AsyncGenerator[str, None], self.skill.answer(self))) as deltas:
+            async for delta in deltas:
+                if self.marks.first_token is None:
+                    self.marks.first_token = loop.time()
+                size += len(delta)
+                if size > MAX_ANSWER:
+                    raise EngineFailed(f"skill {self.skill.name}: an answer of more than {MAX_ANSWER} characters")
+                await hand_on(sentences.push(delta))
+        await hand_on(sentences.finish())
+
+    async def _speak(self, pieces: Channel[str]) -> None:
+        async for text in pieces:
+            self.answer = f"{self.answer} {text}".strip()
+            if self.confirmed:
+                self.host.spoke(self, text)
+            else:
+                self._unannounced.append(text)
+            await self._say(text)
+        await self._confirmed.wait()
+        self.playback.close()
+
+    async def _say(self, text: str) -> None:
+        lane = self.host.engines.voice
+        if lane is None:
+            return
+        style = self.host.style
+        self.playback.begin()
+        try:
+            async with aclosing(lane.stream(lambda voice, stop: voice.synthesize(text, style, stop), stop=self.stop)) as chunks:
+                async for chunk in chunks:
+                    if self.marks.first_audio is None:
+                        self.marks.first_audio = asyncio.get_running_loop().time()
+                    await self.playback.add(chunk)
+        except EngineError as error:
+            self.host.failed(error)
+
+    def _audible(self) -> None:
+        self.marks.audible = self.playback.first_at
+        self.host.reply_began(self)
+
+    # -- what the skill sees ---------------------------------------------------------------------------------------------
+
+    @property
+    def history(self) -> Sequence[Exchange]:
+        """Earlier exchanges."""
+        return self.host.history
+
+    @property
+    def style(self) -> VoiceStyle:
+        """How the assistant speaks now."""
+        return self.host.style
+
+    @property
+    def skills(self) -> Sequence[Skill]:
+        """Every skill there is."""
+        return self.host.skills
+
+    async def sure(self) -> None:
+        """Waits until the wearer has surely finished."""
+        await self._confirmed.wait()
+
+    async def frame(self) -> VideoFrame:
+        """Gives the picture that the question is about, the same one throughout the turn. Raises NoView."""
+        if self._frame is None:
+            self._frame = await self.host.sight.choose(self.asked_at_ns)
+        return self._frame
+
+    async def reading(self) -> Reading:
+        """Gives the text in that picture. Raises NoView."""
+        return await self.host.sight.reading(await self.frame())
+
+    async def codes(self) -> tuple[Code, ...]:
+        """Gives the codes in that picture. Raises NoView."""
+        return await self.host.sight.codes(await self.frame())
+
+    async def scene(self) -> SceneFacts:
+        """Gives the brightness and the colours of that picture. Raises NoView."""
+        return await self.host.sight.facts(await self.frame())
+
+    async def think(self, prompt: Prompt) -> AsyncIterator[str]:
+        """Gives the language model's answer, piece by piece. Raises EngineMissing where the profile has no model."""
+        lane = self.host.engines.language_model
+        if lane is None:
+            raise EngineMissing("this profile has no language model")
+        async with aclosing(lane.stream(lambda model, stop: model.generate(prompt, stop), stop=self.stop)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def speak_as(self, style: VoiceStyle) -> None:
+        """Changes how the assistant speaks, from the next sentence on."""
+        self.host.restyle(style)
+
+    async def keep(self, frame: VideoFrame) -> str:
+        """Keeps a picture in the session bundle; gives its name there."""
+        return await self.host.keep(frame)
+
+    def act(self, act: Act) -> None:
+        """Asks something of the session."""
+        self.acts.append(act)
+        if act is Act.SHUTTER:
+            self.playback.put(SpeechChunk(EARCONS["shutter"]))
+        else:
+            self.host.act(self, act)
+
+    def wall_time(self) -> datetime:
+        """The wearer's local time."""
+        return self.host.wall_time()
