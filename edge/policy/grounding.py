@@ -135,7 +135,7 @@ _KIN: tuple[frozenset[str], ...] = tuple(
         "percent percentage",
     )
 )
-_NEGATIVE = re.compile(r"\b(?:no|not|never|without|except|prohibited|forbidden|closed|only|n't)\b|n't\b", re.IGNORECASE)
+_NEGATIVE = re.compile(r"\b(?:no|not|never|without|except|prohibited|forbidden|clos(?:es?|ed)|only|n't)\b|n't\b", re.IGNORECASE)
 _TOKEN = re.compile(r"\d+(?:[.:,/]\d+)*|[^\W_]+")
 _NUMBERS = {
     word: str(value)
@@ -197,9 +197,12 @@ def evidence(question: Question, lines: Sequence[str], most: int = 3) -> Evidenc
     for key in matched.difference(*(hits[at] for at in chosen)):
         chosen.add(max((at for at in range(len(lines)) if key in hits[at]), key=lambda at: (scores[at], -at)))
     kept = sorted(sorted(chosen, key=lambda at: -scores[at])[:most])
-    return Evidence(
-        tuple(lines[at] for at in kept), _answerable(question, matched, any(shaped[at] for at in kept)), bool(matched)
-    )
+    answerable = _answerable(question, matched, any(shaped[at] for at in kept))
+    if not answerable:
+        # The wearer may find in the lines around the nearest one what no rule finds.
+        first = max(min(best, len(lines) - most), 0)
+        kept = list(range(first, min(first + most, len(lines))))
+    return Evidence(tuple(lines[at] for at in kept), answerable, bool(matched))
 
 
 def _answerable(question: Question, matched: set[str], shaped: bool) -> bool:

@@ -19,6 +19,9 @@ nothing (yet, or none)  ``max_silence``
 not complete            ``incomplete_silence``
 ======================  ==========================
 
+Words count beside it: a whole command that was understood ends the turn after ``command_silence`` whatever the model says
+of its melody, and an urgent one ("stop") at the first hint.
+
 If speech goes on, before or after the endpoint but before the reply is audible, it is the same question (``Resumed``).
 """
 
@@ -32,6 +35,17 @@ from edge.values import samples
 
 RESUME_SAMPLES = 1024
 """Speech that ends a pause: two windows of 32 ms, so that one noisy window does not throw speculative work away."""
+
+
+class Said(Enum):
+    """What the words of a question tell about its end."""
+
+    OPEN = "open"
+    """Nothing: it may go on."""
+    COMMAND = "command"
+    """It is a whole command."""
+    URGENT = "urgent"
+    """It is a command that cannot wait."""
 
 
 class State(Enum):
@@ -116,7 +130,7 @@ class TurnPolicy:
         self._last = 0
         self._hinted = False
         self._verdict: float | None = None
-        self._urgent = False
+        self._said = Said.OPEN
 
     @property
     def wants_voice(self) -> bool:
@@ -219,11 +233,11 @@ class TurnPolicy:
         self._verdict = probability
         return self._maybe_end(at)
 
-    def urgent(self, at: int) -> list[Signal]:
-        """What was understood cannot wait for the end of the turn ("stop")."""
+    def understood(self, said: Said, at: int) -> list[Signal]:
+        """Takes what the words before the hinted pause tell."""
         if self.state is not State.LISTENING or not self._hinted:
             return []
-        self._urgent = True
+        self._said = said
         return self._maybe_end(at)
 
     def cut(self, at: int) -> list[Signal]:
@@ -296,21 +310,30 @@ class TurnPolicy:
     def _resume(self, end: int) -> None:
         self._hinted = False
         self._verdict = None
-        self._urgent = False
+        self._said = Said.OPEN
         self._last = end
 
     def _maybe_end(self, at: int) -> list[Signal]:
         if not self._hinted:
             return []
-        config = self.config
-        silence = at - self._last
-        if self._urgent:
+        if self._said is Said.URGENT:
             return [self._end(at, "urgent")]
+        silence = at - self._last
+        reason, needed = self._patience()
+        return [self._end(at, reason)] if silence >= samples(needed) else []
+
+    def _patience(self) -> tuple[str, float]:
+        """Why the turn will end, and after how much silence."""
+        config = self.config
         if self._verdict is None:
-            return [self._end(at, "silence")] if silence >= samples(config.max_silence) else []
-        if self._verdict >= config.end_of_turn_threshold:
-            return [self._end(at, "end_of_turn")] if silence >= samples(config.min_silence) else []
-        return [self._end(at, "silence")] if silence >= samples(config.incomplete_silence) else []
+            melody = ("silence", config.max_silence)
+        elif self._verdict >= config.end_of_turn_threshold:
+            melody = ("end_of_turn", config.min_silence)
+        else:
+            melody = ("silence", config.incomplete_silence)
+        if self._said is Said.COMMAND and config.command_silence < melody[1]:
+            return "command", config.command_silence
+        return melody
 
     def _end(self, at: int, reason: str) -> Ended:
         self.state = State.THINKING

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.policy.frames import CLEARLY, SLOTS, Ring, sharpness
-from edge.values import Pixels, VideoFrame
+from edge.values import VideoFrame
+from tests.pictures import load
 from tests.shared import shared
 
 SECOND = 1_000_000_000
@@ -67,7 +68,7 @@ def test_a_frame_that_was_read_wins_unless_another_is_clearly_sharper() -> None:
 def test_a_frame_that_was_read_may_be_older_than_the_window_but_not_by_much() -> None:
     for seconds, winner in ((1.2, 1.2), (0.8, 2.8)):
         made = ring((seconds, 100.0), (2.8, 100.0))
-        best = made.choose(3 * SECOND, SECOND, known=lambda seen, at=seconds: seen.t_ns == round(at * SECOND))
+        best = made.choose(3 * SECOND, SECOND, known=lambda seen: seen.t_ns < 2 * SECOND)
         assert best is not None and best.frame.t_ns == round(winner * SECOND)
 
 
@@ -106,10 +107,10 @@ def test_it_is_bounded_and_keeps_a_sharpest_of_every_slot(steps: list[tuple[int,
     "name", ["photos/truck.jpg", "photos/groceries.jpg", "photos/fruit.jpg", "text/opencv_contrib__scenetext01.jpg"]
 )
 def test_sharpness_falls_with_blur_even_in_noise(name: str) -> None:
-    clear = cv2.imread(str(shared(name)))
+    clear = load(shared(name))
     noise = np.random.default_rng(0).normal(0, 2, clear.shape)
 
-    def seen(picture: Pixels) -> float:
+    def seen(picture: cv2.typing.MatLike) -> float:
         return sharpness(np.clip(picture + noise, 0, 255).astype(np.uint8))
 
     focus = [seen(clear), *(seen(cv2.GaussianBlur(clear, (0, 0), sigma)) for sigma in (1, 2, 3))]

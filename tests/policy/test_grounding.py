@@ -20,7 +20,7 @@ DENTIST = ("Dr. Anna Weber", "Dentist", "2nd floor", "Tel. 030 5550 172")
         ("when does it open", Shape.TIME),
         ("how often does the ferry leave", Shape.FREQUENCY),
         ("what is the phone number", Shape.PHONE),
-        ("who invented the telephone", Shape.ANY),
+        ("who invented the telephone", Shape.PERSON),
         ("how far is the lake", Shape.DISTANCE),
         ("where does this train go", Shape.PLACE),
     ],

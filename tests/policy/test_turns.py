@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.config import TurnsConfig
-from edge.policy.turns import BargedIn, Began, Called, Ended, GaveUp, Hinted, Resumed, Signal, State, TurnPolicy
+from edge.policy.turns import BargedIn, Began, Called, Ended, GaveUp, Hinted, Resumed, Said, Signal, State, TurnPolicy
 
 WINDOW = 320
 MS = 16
@@ -30,6 +30,10 @@ class Line:
 
     def call(self, by: str = "hey_jarvis") -> list[Signal]:
         return self.policy.call(by, self.at)
+
+    def state(self) -> State:
+        """For two looks in one test: of a property, the type checker believes that it stays as first seen."""
+        return self.policy.state
 
 
 def kinds(signals: list[Signal]) -> list[type[Signal]]:
@@ -104,9 +108,9 @@ def test_speech_that_goes_on_before_the_reply_is_the_same_question() -> None:
     line = Line()
     line.call()
     line.feed("#" * 20 + "." * 40)
-    assert line.policy.state is State.THINKING
+    assert line.state() is State.THINKING
     assert kinds(line.feed("#" * 6)) == [Resumed]
-    assert line.policy.state is State.LISTENING
+    assert line.state() is State.LISTENING
     assert kinds(line.feed("#" * 4 + "." * 40)) == [Hinted, Ended]
 
 
@@ -158,8 +162,23 @@ def test_an_urgent_word_does_not_wait_for_the_endpoint() -> None:
     line = Line()
     line.call()
     line.feed("#" * 10 + "." * 5)
-    (ended,) = line.policy.urgent(line.at)
+    (ended,) = line.policy.understood(Said.URGENT, line.at)
     assert isinstance(ended, Ended) and ended.reason == "urgent"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "silence_ms"), [(0.1, "command", 350), (None, "command", 350), (0.9, "end_of_turn", 200)]
+)
+def test_the_words_of_a_command_outweigh_its_melody(verdict: float | None, reason: str, silence_ms: int) -> None:
+    line = Line()
+    line.call()
+    line.feed("#" * 20 + "." * 5)
+    assert line.policy.understood(Said.COMMAND, line.at) == []
+    if verdict is not None:
+        line.policy.end_of_turn(verdict, line.at)
+    ended = line.feed("." * 100)[-1]
+    assert isinstance(ended, Ended) and ended.reason == reason
+    assert silence_ms * MS <= ended.at - ended.last < silence_ms * MS + WINDOW
 
 
 def test_nobody_speaks_after_the_wake_word() -> None:

@@ -1,0 +1,37 @@
+"""The last answer once more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from edge.skill import Asking
+
+
+class Repeat:
+    """Says the last answer again, the whole of it.
+
+    A wearer who broke in with "pardon?" did so because the answer was not understood, or was drowned by a passing lorry, and
+    wants it from the start to the end: the part that was played is the part that did not help. So the text as it was written
+    comes first and what was heard only stands in for it. Turns that said nothing, such as "stop", are passed over.
+    """
+
+    name = "repeat"
+    summary = "repeat myself"
+    phrases: Sequence[str] = (
+        "repeat [that | it | the answer | your answer] [again | please]",
+        "(say | read | tell me) (that | it) again [please]",
+        "(what did you | what did you just) say",
+        "again",
+        "(once more | one more time)",
+        "(pardon | pardon me | i beg your pardon | come again)",
+        "i (did not | didn't) (hear | catch | understand) (that | you)",
+    )
+    urgent = False
+
+    async def answer(self, asking: Asking) -> AsyncIterator[str]:
+        """Gives the last answer that had any words."""
+        for exchange in reversed(asking.history):
+            if last := exchange.answer or exchange.heard:
+                yield last
+                return
+        yield "I have not said anything yet."
