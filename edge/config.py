@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,6 +113,8 @@ class TurnsConfig:
     """First hint of an end: recognition and thinking begin, nothing is audible yet."""
     min_silence: float = 0.2
     """The earliest endpoint, when the end-of-turn model agrees."""
+    command_silence: float = 0.35
+    """The endpoint after the words of a whole command, where the end-of-turn model does not agree."""
     max_silence: float = 0.7
     """The endpoint when there is no end-of-turn model."""
     incomplete_silence: float = 1.8
@@ -266,9 +269,14 @@ def _listed(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def nearest(name: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str:
-    """Gives a half-sentence that names the nearest known name, or all of them."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else "known are " + ", ".join(sorted(known))
+    """Gives a half-sentence that names the nearest known name, or all of them.
+
+    A name's beginning, up to one of its hyphens, counts as the name: of ``smollm2-135m-instruct`` people type ``smollm2``.
+    """
+    names = {whole[: hyphen.start()]: whole for whole in reversed(list(known)) for hyphen in re.finditer("-", whole)}
+    names.update({whole: whole for whole in known})
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {names[close[0]]!r}?" if close else "known are " + ", ".join(sorted(known))
 
 
 def _build(kind: Any, table: Mapping[str, Any], prefix: str) -> Any:

@@ -110,7 +110,8 @@ class EndpointReached(Event):
 
     event = "endpoint"
     reason: str
-    """``end_of_turn`` (the model said so), ``silence``, ``too_long``, ``urgent``, ``no_speech``, ``input``."""
+    """``end_of_turn`` (the model said so), ``command`` (its words are a whole command), ``silence``, ``too_long``, ``urgent``,
+    ``input`` (the sound ended)."""
     silence_ms: float
     """Silence in the sound before the decision."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
@@ -48,7 +49,7 @@ class Device:
         self._tapped = tapped
         self._tell_lost = lost
         self._lost = False
-        self._epoch: float | None = None
+        self._epoch = math.inf  # not begun: now is 0
 
     def start(self) -> None:
         """Media time begins, until the first sound says more exactly when it did."""
@@ -56,13 +57,10 @@ class Device:
 
     def now_ns(self) -> int:
         """Media time now."""
-        if self._epoch is None:
-            return 0
-        return max(0, round((asyncio.get_running_loop().time() - self._epoch) * 1e9))
+        return round(max(0.0, asyncio.get_running_loop().time() - self._epoch) * 1e9)
 
     def loop_time(self, sample: int) -> float:
         """When a sample was captured, on the loop's clock."""
-        assert self._epoch is not None
         return self._epoch + sample / SAMPLE_RATE
 
     async def listen(self) -> None:
@@ -99,8 +97,7 @@ class Device:
         loop = asyncio.get_running_loop()
         async for chunk in self.link.microphone():
             # A chunk may come late, never early: the earliest arrival tells best when media time began.
-            began = loop.time() - chunk.end / SAMPLE_RATE
-            self._epoch = began if self._epoch is None else min(self._epoch, began)
+            self._epoch = min(self._epoch, loop.time() - chunk.end / SAMPLE_RATE)
             if self.recording is not None:
                 self.recording.sound(chunk)
             self.microphone.send_nowait(chunk)

@@ -27,12 +27,14 @@ from edge.policy.turns import (
     GaveUp,
     Hinted,
     Resumed,
+    Said,
     Signal,
     State,
     TurnPolicy,
 )
-from edge.ports import RecogniserStream, Stop
+from edge.ports import EndOfTurn, RecogniserStream, Stop
 from edge.runtime.engines import Engines
+from edge.runtime.lane import Lane
 from edge.values import NS_PER_SAMPLE, AudioChunk, Pcm, Transcript, Word, samples
 
 log = logging.getLogger(__name__)
@@ -69,8 +71,8 @@ class Owner(Protocol):
     def called(self, by: str) -> None:
         """The wearer called."""
 
-    def understood(self, attempt: Attempt) -> bool:
-        """The attempt's transcript is there; True when it is urgent."""
+    def understood(self, attempt: Attempt) -> Said:
+        """The attempt's transcript is there; tells what its words say about the question's end."""
 
     def resumed(self, attempt: Attempt) -> None:
         """The attempt is thrown away."""
@@ -143,7 +145,7 @@ class Listener:
         for window in heard.windows:
             self.act(self.policy.window(window.probability, window.start, window.end))
         if self._fed is not None and self._attempt is None and self.now - self._fed >= FEED_SAMPLES:
-            await self.commands.send(_Sound(self._take()))
+            await self.commands.send(_Sound(self._take(self._fed)))
 
     def act(self, signals: list[Signal]) -> None:
         """Does what the policy says, in order, without waiting for anything."""
@@ -190,10 +192,11 @@ class Listener:
     def _hint(self, last: int) -> None:
         attempt = self._attempt = Attempt(last, self._began)
         if self._fed is not None:
-            self.commands.send_nowait(_Sound(self._take()))
+            self.commands.send_nowait(_Sound(self._take(self._fed)))
         self.commands.send_nowait(_Final(attempt))
-        if self._engines.end_of_turn is not None:
-            task = asyncio.get_running_loop().create_task(self._judge(attempt))
+        lane = self._engines.end_of_turn
+        if lane is not None:
+            task = asyncio.get_running_loop().create_task(self._judge(lane, attempt))
             self._verdicts.add(task)
             task.add_done_callback(self._verdicts.discard)
 
@@ -210,19 +213,17 @@ class Listener:
         self._attempt = None
         self._fed = None
 
-    def _take(self) -> Pcm:
+    def _take(self, since: int) -> Pcm:
         """The sound since the last call."""
-        assert self._fed is not None
-        parts = [chunk.pcm[max(0, self._fed - chunk.start) :] for chunk in self._ring if chunk.end > self._fed]
         self._fed = self.now
+        return self._since(since)
+
+    def _since(self, sample: int) -> Pcm:
+        parts = [chunk.pcm[max(0, sample - chunk.start) :] for chunk in self._ring if chunk.end > sample]
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
-    async def _judge(self, attempt: Attempt) -> None:
-        lane = self._engines.end_of_turn
-        assert lane is not None
-        since = max(attempt.began, self.now - TURN_MEMORY)
-        parts = [chunk.pcm[max(0, since - chunk.start) :] for chunk in self._ring if chunk.end > since]
-        pcm = np.concatenate(parts) if parts else np.zeros(0, np.int16)
+    async def _judge(self, lane: Lane[EndOfTurn], attempt: Attempt) -> None:
+        pcm = self._since(max(attempt.began, self.now - TURN_MEMORY))
         try:
             probability = await lane.call(lambda engine, stop: engine.probability(pcm), stop=attempt.stop)
         except EngineError as error:
@@ -283,8 +284,9 @@ class Listener:
             return
         attempt.transcript = transcript
         attempt.understood_at = asyncio.get_running_loop().time()
-        if self._owner.understood(attempt) and not attempt.confirmed:
-            self.act(self.policy.urgent(self.now))
+        said = self._owner.understood(attempt)
+        if not attempt.confirmed:
+            self.act(self.policy.understood(said, self.now))
 
 
 @dataclass(frozen=True, slots=True)

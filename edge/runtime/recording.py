@@ -121,7 +121,7 @@ class Recorder:
         # A daemon: a session that dies without close() must not keep the process. The interpreter closes the bundle then,
         # because a daemon that is killed inside OpenCV's C++ takes the process down with an abort.
         atexit.register(self.close, {})
-        self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
+        self._thread = threading.Thread(target=self._write, args=(writer,), name="recorder", daemon=True)
         self._thread.start()
         return self.folder
 
@@ -194,16 +194,15 @@ class Recorder:
         self.dropped[kind] += 1
         return False
 
-    def _write(self) -> None:
+    def _write(self, writer: _Writer) -> None:
         """The thread: works until the closing job, also after a failure, so that nobody who puts waits for ever."""
-        assert self._writer is not None
         said = False
         while True:
             job = self._queue.get()
-            self._writer.do(job)
-            if self._writer.error is not None and not said:
+            writer.do(job)
+            if writer.error is not None and not said:
                 said = True
-                self._say(self._writer.error)
+                self._say(writer.error)
             if isinstance(job, _Close):
                 return
 

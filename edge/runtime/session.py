@@ -35,7 +35,7 @@ from edge.policy.dialog import History
 from edge.policy.phrases import commands
 from edge.policy.prompts import opening
 from edge.policy.router import Route, Router
-from edge.policy.turns import State
+from edge.policy.turns import Said, State
 from edge.ports import Link
 from edge.runtime.aside import chime, say
 from edge.runtime.device import Device, Recording
@@ -168,8 +168,7 @@ class Session:
         now = asyncio.get_running_loop().time()
         self._cut()
         turn = self._begin(route, Transcript(text, final=True, source="text"), Marks(spoken=now, endpoint=now, asr_final=now))
-        self.emit(final_heard(turn.heard_as, self.now_ns()))
-        turn.confirm()
+        self._confirm(turn)
         return await turn.done
 
     async def say(self, text: str) -> None:
@@ -231,7 +230,7 @@ class Session:
         """The recogniser's guess changed."""
         self.emit(event)
 
-    def understood(self, attempt: Attempt) -> bool:
+    def understood(self, attempt: Attempt) -> Said:
         """Begins to answer, silently, before it is sure that the question has ended."""
         transcript = attempt.transcript
         assert transcript is not None
@@ -239,13 +238,15 @@ class Session:
         if not transcript.text.strip() and not self._long_enough(attempt):
             if attempt.confirmed:
                 self._misheard()
-            return False
+            return Said.OPEN
         marks = Marks(spoken=self.device.loop_time(attempt.last), endpoint=attempt.ended_at, asr_final=attempt.understood_at)
         turn = self._attempts[attempt] = self._begin(route, transcript, marks)
         turn.asked_at_ns = attempt.last * NS_PER_SAMPLE
         if attempt.confirmed:
-            self._confirm(attempt, turn)
-        return turn.skill.urgent
+            self._confirm(turn)
+        if turn.skill.urgent:
+            return Said.URGENT
+        return Said.COMMAND if route.score >= 1 and route.skill.phrases else Said.OPEN
 
     def ended(self, attempt: Attempt, reason: str, silence: int) -> None:
         """The question has ended: what was begun may be heard."""
@@ -256,7 +257,7 @@ class Session:
         self.emit(EndpointReached(t_ns=self.now_ns(), reason=reason, silence_ms=round(silence * 1000 / SAMPLE_RATE, 1)))
         if turn is not None:
             turn.marks.endpoint = attempt.ended_at
-            self._confirm(attempt, turn)
+            self._confirm(turn)
 
     def resumed(self, attempt: Attempt) -> None:
         """The wearer goes on: throws away what was begun, and looks again."""
@@ -297,9 +298,7 @@ class Session:
 
     def _begin(self, route: Route, transcript: Transcript, marks: Marks) -> Turn:
         self._drop()
-        self._turns += 1
         turn = Turn(
-            number=self._turns,
             host=self,
             skill=route.skill,
             transcript=route.text,
@@ -332,9 +331,10 @@ class Session:
             self.listener.settled()
             self.listener.notice_state()
 
-    def _confirm(self, attempt: Attempt, turn: Turn) -> None:
+    def _confirm(self, turn: Turn) -> None:
+        self._turns += 1
         self.emit(final_heard(turn.heard_as, self.now_ns()))
-        turn.confirm()
+        turn.confirm(self._turns)
 
     def _cut(self) -> None:
         """Barge-in: no await from the first line to the last."""
@@ -356,6 +356,7 @@ class Session:
             if self._turn.confirmed:
                 self.speaker.flush()
             self._turn.cut()
+            self._turn.done.cancel()
             self._turn = None
             self._idle.set()
 

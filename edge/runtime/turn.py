@@ -113,7 +113,6 @@ class Host(Protocol):
 class Turn:
     """One question and its answer. It is the ``Asking`` of its skill."""
 
-    number: int
     host: Host
     skill: Skill
     transcript: str
@@ -126,6 +125,8 @@ class Turn:
     stop: Stop = field(default_factory=Stop)
     answer: str = ""
     """The text that was given to the voice so far."""
+    number: int = 0
+    """Counts the confirmed turns of a session; 0 until then."""
     interrupted: bool = False
     acts: list[Act] = field(default_factory=list)
 
@@ -152,10 +153,11 @@ class Turn:
             group.create_task(self._speak(pieces))
         await self.playback.finished.wait()
 
-    def confirm(self) -> None:
-        """The wearer has surely finished: the reply may be heard."""
+    def confirm(self, number: int) -> None:
+        """The wearer has surely finished: the reply may be heard. The turn gets its number."""
         if self._confirmed.is_set():
             return
+        self.number = number
         self._confirmed.set()
         for text in self._unannounced:
             self.host.spoke(self, text)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config import Config, TurnsConfig, as_table, merge, parse, read_toml
+from edge.config import Config, TurnsConfig, as_table, merge, nearest, parse, read_toml
 from edge.errors import ConfigError
 
 
@@ -49,6 +49,19 @@ def test_a_file_that_is_no_toml_names_the_place(tmp_path: Path) -> None:
         read_toml(path)
     with pytest.raises(ConfigError, match="No such file"):
         read_toml(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("tiny-3b", "did you mean 'tiny-3b-q4'?"),
+        ("tyny", "did you mean 'tiny-1b-q4'?"),
+        ("tinyvision", "did you mean 'tinyvision-1b'?"),
+        ("whale", "known are tiny-1b-q4, tiny-3b-q4, tinyvision-1b"),
+    ],
+)
+def test_a_name_may_be_typed_without_its_end(name: str, says: str) -> None:
+    assert nearest(name, ["tiny-1b-q4", "tiny-3b-q4", "tinyvision-1b"]) == says
 
 
 _tables = st.recursive(

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from edge.errors import InputError, UsageError
+from edge.values import AudioChunk
 from phone_bridge.bundle import BundleLink
 from phone_bridge.file import FileLink
 from phone_bridge.link import open_link
@@ -52,6 +53,10 @@ def make_files(folder: Path) -> None:
         subprocess.run(["ffmpeg", "-v", "error", *inputs, str(folder / name)], check=True)
 
 
+async def first_sound(link: FileLink) -> AudioChunk:
+    return await anext(aiter(link.microphone()))
+
+
 async def test_files_of_every_kind(tmp_path: Path) -> None:
     make_files(tmp_path)
     for name, seconds, pictures in (("x.wav", 0.02, 0), ("x.png", 0, 2), ("mute.mp4", 0, 2), ("loud.mp4", 0.2, 2)):
@@ -60,7 +65,7 @@ async def test_files_of_every_kind(tmp_path: Path) -> None:
         await link.open()
         frames = 0
         async with asyncio.TaskGroup() as group:
-            listening = group.create_task(anext(aiter(link.microphone())))
+            listening = group.create_task(first_sound(link))
             async for _ in link.camera():
                 frames += 1
                 if frames == 2:

@@ -33,7 +33,7 @@ def close_to_tone(pcm: Pcm, level: float = 0.5) -> bool:
     """Correlates with the tone at its best lag: codecs and resamplers shift by some samples."""
     middle = pcm[2000:6000].astype(float) / 32768
     phases = np.exp(2j * np.pi * 440 * np.arange(4000) / 16_000)
-    return abs(2 * abs(np.mean(middle * phases)) - level) < 0.1 * level
+    return abs(2 * abs(complex(np.mean(middle * phases))) - level) < 0.1 * level
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"])

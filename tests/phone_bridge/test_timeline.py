@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from phone_bridge.timeline import LAG, SLACK, Timeline
@@ -11,7 +11,6 @@ from phone_bridge.timeline import LAG, SLACK, Timeline
 STEPS = st.lists(st.tuples(st.sampled_from(["play", "flush", "take"]), st.integers(0, 3000)), max_size=40)
 
 
-@settings(deadline=None)
 @given(STEPS)
 def test_the_written_sound_is_what_an_ear_would_have_heard(steps: list[tuple[str, int]]) -> None:
     """The oracle is an array of the whole session and its end; ``take`` may show no difference."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge.config import Config, TurnsConfig
 from edge.events import Event
+from edge.policy.turns import State
 from edge.runtime.engines import Ears, Engines
 from edge.runtime.lane import Lane
 from edge.runtime.session import Session
@@ -109,6 +110,10 @@ class Stage:
     def events(self) -> list[Event]:
         """All that was told."""
         return self.told.events
+
+    def state(self) -> State:
+        """Where turn-taking is. A call, because the type checker believes that a property stays as first seen."""
+        return self.session.listener.policy.state
 
     def of(self, kind: type[E]) -> list[E]:
         """The events of one kind."""

@@ -12,7 +12,6 @@ import threading
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import soundfile
@@ -25,6 +24,7 @@ from edge.events import Woke
 from edge.runtime.recording import Recorder, _FlacFile
 from edge.values import AudioChunk, VideoFrame
 from tests.bundles import SECONDS, record, script, speech
+from tests.pictures import load
 
 NOISE = np.random.default_rng(5).integers(-9000, 9000, 320 * 500).astype(np.int16)
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
@@ -49,7 +49,7 @@ async def test_a_bundle_holds_the_session(tmp_path: Path) -> None:
     assert np.array_equal(microphone[19_200:48_000], speech(1.8, 3)) and not microphone[:19_200].any()
     reply = speech(2.4, 11)
     assert np.array_equal(speaker[51_776:][: len(reply)], reply) and not speaker[:51_776].any()
-    assert cv2.imread(str(made.frames[0].path)).shape == (720, 960, 3)
+    assert load(made.frames[0].path).shape == (720, 960, 3)
     assert (made.path / "photos" / "0001.jpg").stat().st_size > 1000
 
 
@@ -207,7 +207,7 @@ def test_a_killed_process_leaves_a_bundle_that_reads(tmp_path: Path, number: int
     for path in (made.microphone, made.speaker):
         sound, _ = soundfile.read(path, dtype="int16")
         assert len(sound) >= 16_000 and np.array_equal(sound, np.resize(NOISE, len(sound)))
-    assert made.frames and all(cv2.imread(str(frame.path)).shape == (240, 320, 3) for frame in made.frames)
+    assert made.frames and all(load(frame.path).shape == (240, 320, 3) for frame in made.frames)
 
 
 def size(path: Path) -> int:

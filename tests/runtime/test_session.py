@@ -133,7 +133,7 @@ async def test_speech_that_goes_on_after_the_endpoint_is_the_same_question() -> 
     async with play(end_of_turn=(1.0, 1.0), recognition=0.5) as stage:
         await stage.say(0.5)
         await asyncio.sleep(0.3)
-        assert stage.session.listener.policy.state is State.THINKING
+        assert stage.state() is State.THINKING
         await stage.say(0.5, wake=False)
         await answered(stage)
         await asyncio.sleep(1)
@@ -153,7 +153,7 @@ async def test_stop_acts_before_the_endpoint_and_says_nothing() -> None:
     assert endpoint.silence_ms < 200
     assert stage.of(TurnEnded)[1].skill == "stop"
     assert len(stage.glasses.heard_runs) == 1
-    assert stage.session.listener.policy.state is State.IDLE
+    assert stage.state() is State.IDLE
 
 
 async def test_private_mode_hears_nothing_until_a_tap() -> None:
@@ -180,7 +180,7 @@ async def test_a_tap_over_the_reply_stops_it() -> None:
         turn = await answered(stage)
         assert turn.interrupted
         await asyncio.sleep(1)
-        assert stage.session.listener.policy.state is State.IDLE
+        assert stage.state() is State.IDLE
 
 
 async def test_a_skill_that_fails_costs_one_answer() -> None:
@@ -263,9 +263,9 @@ async def test_a_click_is_no_question() -> None:
     async with play(questions=("",)) as stage:
         await stage.say(0.12)
         await asyncio.sleep(1)
-        assert stage.session.listener.policy.state is State.LISTENING, "still waiting for the question"
+        assert stage.state() is State.LISTENING, "still waiting for the question"
         await asyncio.sleep(8)
-        assert stage.session.listener.policy.state is State.IDLE
+        assert stage.state() is State.IDLE
     assert stage.of(TurnEnded) == []
 
 
