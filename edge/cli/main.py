@@ -1,0 +1,282 @@
+"""The command ``nearsight``.
+
+Exit status: 0 done, 1 failed (one clear line why, on standard error), 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge import __version__
+from edge.errors import NearsightError
+
+app = typer.Typer(
+    name="nearsight",
+    help="The open companion for smart glasses: asks, reads, answers, aloud and offline.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models_app = typer.Typer(help="Lists, fetches and checks the models.", no_args_is_help=True)
+config_app = typer.Typer(help="Checks a configuration.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measures this machine.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+app.add_typer(config_app, name="config")
+app.add_typer(bench_app, name="bench")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output, and nothing else there.")]
+Profile = Annotated[str | None, typer.Option("--profile", "-p", help="What runs where; see `nearsight config check`.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="A TOML file laid over the profile.")]
+Image = Annotated[Path | None, typer.Option("--image", help="What the camera sees: a picture.")]
+Video = Annotated[Path | None, typer.Option("--video", help="What the camera sees: a video.")]
+Fast = Annotated[bool, typer.Option("--fast", help="As fast as the machine can instead of at real-time pace.")]
+Record = Annotated[Path | None, typer.Option("--record", help="Write a session bundle into this folder.")]
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"nearsight {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, on standard error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the session bundle and the reply.")] = None,
+    fast: Fast = False,
+    json: Json = False,
+) -> None:
+    """Three spoken questions about pictures, answered aloud: a sign read, a question about it, an interruption."""
+    from edge.cli.talk import demo as run
+
+    run(out, fast=fast, as_json=json)
+
+
+@app.command()
+def ask(
+    audio: Annotated[Path | None, typer.Option("--audio", help="A spoken question: any audio file.")] = None,
+    text: Annotated[str | None, typer.Option("--text", help="A typed question.")] = None,
+    image: Image = None,
+    video: Video = None,
+    no_wake: Annotated[bool, typer.Option("--no-wake", help="The question needs no wake word.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the reply as a WAV file.")] = None,
+    record: Record = None,
+    fast: Fast = False,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Asks one question, spoken or typed, about what the camera sees, and answers it."""
+    from edge.cli.talk import Question
+    from edge.cli.talk import ask as run
+
+    if (audio is None) == (text is None):
+        raise typer.BadParameter("give either --audio FILE or --text TEXT")
+    if image is not None and video is not None:
+        raise typer.BadParameter("give either --image or --video")
+    question = Question(audio=audio, text=text, pictures=image or video, wake=not no_wake, out=out, record=record, fast=fast)
+    run(question, profile, config, as_json=json)
+
+
+@app.command(name="run")
+def serve(
+    link: Annotated[list[str], typer.Option("--link", "-l", help="file:PATH or sim: (once each link has its release).")],
+    record: Record = None,
+    no_wake: Annotated[bool, typer.Option("--no-wake", help="Questions need no wake word.")] = False,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Serves glasses until they go away or Ctrl-C."""
+    from edge.cli.talk import serve as run
+
+    run(link, record, profile, config, wake=not no_wake, as_json=json)
+
+
+@app.command()
+def transcribe(
+    file: Annotated[Path, typer.Argument(help="Any audio file, or a video.")],
+    stream: Annotated[bool, typer.Option("--stream", help="Show the partials, at real-time pace.")] = False,
+    language: Annotated[str | None, typer.Option("--language", help="A language tag, such as en-us.")] = None,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Turns speech into text, with the time of every word."""
+    from edge.cli.transcribe import transcribe as run
+
+    run(file, profile, config, stream=stream, language=language, as_json=json)
+
+
+@app.command()
+def read(
+    image: Annotated[Path, typer.Argument(help="A picture.")],
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Reads the text and the codes in a picture, in reading order."""
+    from edge.cli.read import read as run
+
+    run(image, profile, config, as_json=json)
+
+
+@app.command()
+def replay(
+    bundle: Annotated[Path, typer.Argument(help="A session bundle: the folder that --record wrote.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Write the reply as a WAV file.")] = None,
+    json: Json = False,
+) -> None:
+    """Feeds a recorded session through the runtime again, in virtual time."""
+    from edge.cli.bundle import replay as run
+
+    run(bundle, out, as_json=json)
+
+
+@app.command()
+def report(
+    bundle: Annotated[Path, typer.Argument(help="A session bundle.")],
+    out: Annotated[Path | None, typer.Option("--out", help="The HTML file; report.html in the bundle by default.")] = None,
+) -> None:
+    """Writes one HTML page about a recorded session."""
+    from edge.cli.bundle import report as run
+
+    run(bundle, out)
+
+
+@app.command()
+def doctor(profile: Profile = None, config: ConfigFile = None, json: Json = False) -> None:
+    """Checks this machine: each line is ok, or says how to mend it."""
+    from edge.cli.doctor import doctor as run
+
+    run(profile, config, as_json=json)
+
+
+@models_app.command("list")
+def models_list(profile: Profile = None, json: Json = False) -> None:
+    """What is here, and what a profile needs."""
+    from edge.cli import models
+
+    models.list_models(profile, as_json=json)
+
+
+@models_app.command("pull")
+def models_pull(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of the catalogue.")] = None,
+    profile: Profile = None,
+    json: Json = False,
+) -> None:
+    """Fetches models, checks their hash, resumes after a cut."""
+    from edge.cli import models
+
+    models.pull(names or [], profile, as_json=json)
+
+
+@models_app.command("verify")
+def models_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of the catalogue; all that are here by default.")] = None,
+    json: Json = False,
+) -> None:
+    """Hashes the files again; what is wrong is deleted."""
+    from edge.cli import models
+
+    models.verify(names or [], as_json=json)
+
+
+@models_app.command("add")
+def models_add(
+    path: Annotated[Path, typer.Argument(help="A model file.")],
+    name: Annotated[str, typer.Option("--name", help="The model's name in the catalogue, or a new one.")],
+    json: Json = False,
+) -> None:
+    """Takes a model file from this machine, without a network."""
+    from edge.cli import models
+
+    models.add(path, name, as_json=json)
+
+
+@config_app.command("check")
+def config_check(
+    file: Annotated[Path | None, typer.Argument(help="A configuration file; the profile alone by default.")] = None,
+    profile: Profile = None,
+    json: Json = False,
+) -> None:
+    """Says whether a configuration can be used, and shows all of it."""
+    from edge.cli.config import check
+
+    check(file, profile, as_json=json)
+
+
+Turns = Annotated[int, typer.Option("--turns", min=1, help="How many turns are measured.")]
+
+
+@bench_app.command("turn")
+def bench_turn(turns: Turns = 20, json: Json = False) -> None:
+    """What the runtime adds to the critical path of scripted engines, in virtual and in real time."""
+    from edge.bench.turn import main as run
+
+    run(turns, as_json=json)
+
+
+@bench_app.command("answer")
+def bench_answer(turns: Turns = 10, profile: Profile = None, json: Json = False) -> None:
+    """The real engines: each stage alone, and whole turns; barge-in and how fast the engines let go."""
+    from edge.bench.answer import main as run
+
+    run(turns, profile, as_json=json)
+
+
+@bench_app.command("hop")
+def bench_hop(json: Json = False) -> None:
+    """What a hand-over costs: channel, lane, session."""
+    from edge.bench.hop import main as run
+
+    run(as_json=json)
+
+
+@bench_app.command("soak")
+def bench_soak(
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.1, help="Minutes of dialogue, as fast as the machine can.")
+    ] = 60.0,
+    profile: Profile = None,
+    json: Json = False,
+) -> None:
+    """Hours of dialogue as fast as the machine can: does memory stay flat, does nothing leak."""
+    from edge.bench.soak import main as run
+
+    run(minutes, profile, as_json=json)
+
+
+def main() -> None:
+    """Runs a command; every error becomes one line and an exit status."""
+    try:
+        app()
+    except NearsightError as error:
+        print(f"nearsight: {error.text}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C before the command's own loop ran: typer ends without a word
+            print("nearsight: interrupted", file=sys.stderr)
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""Looks at a machine and says, line by line, what is right and how to mend what is not.
+
+Everything is read, nothing is changed, and no engine is opened: packages are found by their metadata, native libraries are
+loaded only where that costs milliseconds, models are told from their sizes. The whole takes well under two seconds, because
+field testers run it first and often. The composition root passes in what only it knows: the state of the models.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import dataclasses
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackagePath, distributions
+from pathlib import Path, PurePath
+from typing import Any
+
+from edge.config import Config, EngineConfig
+
+GIB = 1 << 30
+MEMORY = 1.0
+"""GiB that must be free: the bundled profile stays below it."""
+DISK = 1.0
+"""GiB that must be free where the models are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor."""
+
+    name: str
+    ok: bool
+    detail: str
+    """What was found."""
+    mend: str = ""
+    """What to do about it; empty where there is nothing to do."""
+    needed: bool = True
+    """Whether the profile needs it: what it does not need may be missing."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The check as the object of its JSON line."""
+        return {"check": self.name, **{key: value for key, value in dataclasses.asdict(self).items() if key != "name"}}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """How one model stands on this machine."""
+
+    name: str
+    state: str
+    """``installed``, ``added``, ``missing`` or ``corrupt``, as ``nearsight models list`` says it."""
+    megabytes: float
+    """On disk where it is there, else what a pull would fetch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What an engine needs from the Python environment."""
+
+    names: tuple[str, ...]
+    """The distributions that can carry it; the first is the one to install."""
+    file: str = ""
+    """A file that must lie in it, as a pattern over its path."""
+    load: bool = False
+    """Whether that file is a native library that may be loaded here."""
+
+
+PACKAGES: dict[str, Package] = {
+    "pymicro-wakeword": Package(("pymicro-wakeword",), "pymicro_wakeword/models/*.tflite"),
+    "silero": Package(("faster-whisper",), "faster_whisper/assets/silero_vad*.onnx"),
+    "smart-turn": Package(("onnxruntime", "onnxruntime-gpu")),
+    "pocketsphinx": Package(("pocketsphinx",), "pocketsphinx/model/en-us/en-us.lm.bin"),
+    "faster-whisper": Package(("faster-whisper",)),
+    "llama-cpp": Package(("llama-cpp-python",), "llama_cpp/lib/libllama.so", load=True),
+    "rapidocr": Package(("rapidocr",), "rapidocr/models/*.onnx"),
+    "opencv": Package(("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")),
+    # Its library is GPL-3 and belongs in a process of its own: it is looked for here, not loaded.
+    "espeak-ng": Package(("espeakng-loader",), "espeakng_loader/libespeak-ng.so"),
+    "piper": Package(("piper-tts",)),
+}
+"""By the engine's name in the configuration."""
+
+PROGRAMS = {"apertium": ("apertium", "apertium apertium-eng-spa")}
+"""Engines that are programs of the system: the program, and the Debian packages that bring it."""
+
+ONNX_BUILDS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml", "onnxruntime-rocm")
+_ONNX_LIBRARY = "onnxruntime/capi/onnxruntime_pybind11_state*.so"
+
+
+def examine(config: Config, cache: Path, models: Sequence[ModelStatus]) -> tuple[Check, ...]:
+    """Checks the machine for a configuration. ``cache`` is where models are kept, ``models`` are those that it needs."""
+    engines = [(item.name, getattr(config, item.name)) for item in dataclasses.fields(config)]
+    named = [(port, engine) for port, engine in engines if isinstance(engine, EngineConfig) and engine.engine != "none"]
+    cuda = any(engine.device == "cuda" for _, engine in named)
+    return (
+        python(),
+        cpu(),
+        memory(),
+        disk(cache),
+        gpu(cuda),
+        onnx_runtime(cuda),
+        *(engine_package(f"engine {port}", engine.engine) for port, engine in named),
+        *(model(status) for status in models),
+        *(program(name, needed=any(engine.engine == name for _, engine in named)) for name in PROGRAMS),
+    )
+
+
+def python() -> Check:
+    """Checks the interpreter."""
+    return Check(
+        "python", sys.version_info >= (3, 11), f"{platform.python_version()} in {sys.prefix}", "install Python 3.11 or newer"
+    )
+
+
+def cpu() -> Check:
+    """Checks the processor: its name, and the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    lines = _lines(Path("/proc/cpuinfo"))
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))), "")
+    detail = f"{name or platform.processor() or 'unnamed'}, {platform.machine()}, {cores} cores"
+    return Check("cpu", cores >= 2, detail, "" if cores >= 2 else "give it two cores or more: replies will come late")
+
+
+def memory() -> Check:
+    """Checks the free memory, a container's own limit included."""
+    fields = (line.split() for line in _lines(Path("/proc/meminfo")))
+    sizes = {words[0].rstrip(":"): int(words[1]) * 1024 for words in fields if len(words) > 1 and words[1].isdigit()}
+    if "MemAvailable" not in sizes:
+        return Check("memory", True, "not known on this system")
+    free, total = sizes["MemAvailable"], sizes["MemTotal"]
+    limit = next((line for line in _lines(Path("/sys/fs/cgroup/memory.max")) if line.isdigit()), "")
+    if limit:
+        free, total = min(free, int(limit)), min(total, int(limit))
+    detail = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}"
+    return Check("memory", free >= MEMORY * GIB, detail, f"free {MEMORY:.0f} GiB of memory: close programs or add swap")
+
+
+def disk(folder: Path) -> Check:
+    """Checks the space and the right to write where models are kept."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    detail = f"{free / GIB:.1f} GiB free in {folder}"
+    if not os.access(there, os.W_OK):
+        return Check("disk", False, f"{there} cannot be written to", "set NEARSIGHT_CACHE to a folder that can be written to")
+    return Check("disk", free >= DISK * GIB, detail, f"free {DISK:.0f} GiB there, or set NEARSIGHT_CACHE to another folder")
+
+
+def gpu(needed: bool) -> Check:
+    """Looks for a Jetson or an NVIDIA card; a machine without one is fine unless the configuration asks for it."""
+    tegra = _lines(Path("/etc/nv_tegra_release"))[:1]
+    if tegra:
+        board = "".join(_lines(Path("/proc/device-tree/model"))[:1]).strip("\0")
+        return Check("gpu", True, f"{board or 'Jetson'}: {tegra[0].lstrip('# ')}", needed=needed)
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, timeout=5, check=True).stdout.splitlines()
+    except FileNotFoundError:
+        return Check("gpu", False, "none found", "install NVIDIA's driver, or use device = cpu", needed)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Check("gpu", False, f"nvidia-smi: {error}", "mend NVIDIA's driver, or use device = cpu", needed)
+    return Check("gpu", bool(found), "; ".join(found) or "none listed", "mend NVIDIA's driver, or use device = cpu", needed)
+
+
+def onnx_runtime(cuda: bool, path: Sequence[str] | None = None, providers: Callable[[], list[str]] | None = None) -> Check:
+    """Says which onnxruntime is really there: its builds install the same files, so the last one wins.
+
+    The build whose record has the library's size (and, where two agree, its hash) is the one that is there.
+
+    Args:
+        cuda: Whether the configuration asks for a GPU.
+        path: Where to look for packages; the interpreter's own path by default.
+        providers: Asks the library what it can run on; imports it by default.
+    """
+    name = "onnxruntime"
+    builds = _installed(ONNX_BUILDS, path)
+    if not builds:
+        return Check(name, False, "not installed", "pip install onnxruntime")
+    wanted = "onnxruntime-gpu" if cuda else "onnxruntime"
+    mend = f"pip uninstall -y {' '.join(build.name for build in builds)} && pip install {wanted}=={builds[0].version}"
+    listed = " and ".join(f"{build.name} {build.version}" for build in builds)
+    there = [build.name for build in builds if _is_as_recorded(build, _ONNX_LIBRARY, hashed=len(builds) > 1)]
+    if not there:
+        return Check(name, False, f"{listed} recorded, but the library is neither's", mend)
+    if len({build.version for build in builds}) > 1:
+        return Check(name, False, f"{listed} share one folder; the library is that of {there[0]}", mend)
+    try:
+        able = (providers or _providers)()
+    except (ImportError, OSError) as error:
+        return Check(name, False, f"{there[0]} does not load: {error}", mend)
+    short = ", ".join(provider.removesuffix("ExecutionProvider") for provider in able)
+    lost = [build.name for build in builds if build.name != there[0]]
+    detail = f"{there[0]} {builds[0].version} runs on {short}" + (f"; overwritten: {', '.join(lost)}" if lost else "")
+    return Check(name, not cuda or "CUDAExecutionProvider" in able, detail, mend)
+
+
+def engine_package(name: str, engine: str, path: Sequence[str] | None = None) -> Check:
+    """Checks that an engine's package is installed, has its files, and that its native library loads where that is cheap."""
+    if engine in PROGRAMS:
+        return dataclasses.replace(program(engine), name=name)
+    package = PACKAGES.get(engine)
+    if package is None:
+        return Check(name, False, f"no engine {engine!r}", "run nearsight config check")
+    found = _installed(package.names, path)
+    if not found:
+        return Check(name, False, f"{engine}: {package.names[0]} is not installed", f"pip install {package.names[0]}")
+    first, detail = found[0], " and ".join(f"{each.name} {each.version}" for each in found)
+    mend = f"pip install --force-reinstall --no-deps {first.name}=={first.version}"
+    files = [Path(str(file.locate())) for file in _matching(first, package.file)] if package.file else []
+    if package.file and not any(file.is_file() for file in files):
+        return Check(name, False, f"{engine}: {detail} lacks {package.file}", mend)
+    if package.load:
+        try:
+            ctypes.CDLL(str(files[0]))
+        except OSError as error:
+            return Check(name, False, f"{engine}: {detail} does not load: {error}", f"{mend} --no-binary {first.name}")
+    return Check(name, True, f"{engine}: {detail}")
+
+
+def model(status: ModelStatus) -> Check:
+    """Turns the state of a model into a line."""
+    ok = status.state in ("installed", "added")
+    return Check(
+        f"model {status.name}", ok, f"{status.state}, {status.megabytes:.0f} MB", f"nearsight models pull {status.name}"
+    )
+
+
+def program(engine: str, needed: bool = True) -> Check:
+    """Checks an engine that is a program of the system."""
+    command, debian = PROGRAMS[engine]
+    found = shutil.which(command)
+    return Check(f"program {command}", found is not None, found or "not installed", f"apt-get install {debian}", needed)
+
+
+def _installed(names: Sequence[str], path: Sequence[str] | None) -> list[Distribution]:
+    where = list(sys.path if path is None else path)
+    return [found for name in names for found in list(distributions(name=name, path=where))[:1]]
+
+
+def _matching(distribution: Distribution, pattern: str) -> Iterator[PackagePath]:
+    return (file for file in distribution.files or () if PurePath(file).match(pattern))
+
+
+def _is_as_recorded(distribution: Distribution, pattern: str, *, hashed: bool) -> bool:
+    """Says whether a file is the one that this distribution installed: by its size, and by its hash where asked for."""
+    for file in _matching(distribution, pattern):
+        path = Path(str(file.locate()))
+        if not path.is_file() or path.stat().st_size != file.size:
+            continue
+        if not hashed or file.hash is None:
+            return True
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, file.hash.mode).digest()
+        if base64.urlsafe_b64encode(digest).decode().rstrip("=") == file.hash.value:
+            return True
+    return False
+
+
+def _providers() -> list[str]:
+    import onnxruntime
+
+    return onnxruntime.get_available_providers()
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

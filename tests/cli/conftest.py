@@ -1,0 +1,5 @@
+"""Fixtures of the command line's tests."""
+
+from tests.cli.command import nearsight
+
+__all__ = ["nearsight"]
