@@ -126,8 +126,8 @@ class TurnsConfig:
     """The longest question."""
     barge_in: bool = True
     """Whether speech cuts a reply. Without it only a wake word, a tap or "stop" does."""
-    barge_in_speech: float = 0.128
-    """How much speech cuts a reply."""
+    barge_in_speech: float = 0.064
+    """How much speech cuts a reply: two windows. A word that begins with a hiss ("stop") shows as speech 150 ms late."""
     follow_up: float = 0.0
     """How long after a reply a question needs no wake word."""
     ask_back_follow_up: float = 8.0

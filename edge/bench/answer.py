@@ -278,6 +278,8 @@ async def _bench(config: Config, repeats: int) -> dict[str, Any]:
     async with app.session(config, glasses, engines=engines, emit=told) as served:
         room = Room(served, glasses, told)
         await asyncio.sleep(0.5)
+        if engines.language_model is not None:
+            await engines.language_model.call(lambda model, stop: None)  # behind the warm-up that a session begins with
         gc.collect()
         result: dict[str, Any] = {"idle_cpu_percent": round(await idle(served), 2)}
         result["stages"] = await stages(engines, scene, repeats)

@@ -139,6 +139,8 @@ class Router:
         best: _Way | None = None
         score = CLOSE
         for way in self._ways.values():
+            if way.skill is self._fallback:
+                continue  # its phrases help the recogniser; a question that is only like one is a question of its own
             if way.content.isdisjoint(words) and len(way.words) > 1:
                 continue
             # Lost or extra words alone cost this difference, less the discount on the first.

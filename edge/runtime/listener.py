@@ -43,6 +43,8 @@ RING_SAMPLES = samples(8.5)
 """Sound that is kept, for the pre-roll of a question and the end-of-turn model."""
 FEED_SAMPLES = 960
 """The recogniser is fed 60 ms at a time: partials no rarer than anybody can read, a third of the thread hops."""
+IDLE_CHUNKS = 3
+"""While only a wake word is listened for, 60 ms are heard at a time: an open microphone all day is what a battery feels."""
 TURN_MEMORY = samples(8.0)
 """The end-of-turn model judges at most the last 8 s."""
 
@@ -108,6 +110,7 @@ class Listener:
         self._owner = owner
         self._phrases = phrases
         self._ring: deque[AudioChunk] = deque()
+        self._unheard: list[AudioChunk] = []
         self._fed: int | None = None
         self._attempt: Attempt | None = None
         self._verdicts: set[asyncio.Task[None]] = set()
@@ -133,10 +136,16 @@ class Listener:
         while self._ring and self._ring[0].end < chunk.end - RING_SAMPLES:
             self._ring.popleft()
         if self.policy.state is State.MUTED:
+            self._unheard.clear()
             return
         voice = self.policy.wants_voice
+        self._unheard.append(chunk)
+        if not voice and len(self._unheard) < IDLE_CHUNKS:
+            return
+        sound = AudioChunk(np.concatenate([part.pcm for part in self._unheard]), self._unheard[0].start)
+        self._unheard.clear()
         try:
-            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(chunk, voice=voice))
+            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(sound, voice=voice))
         except EngineError as error:
             self._owner.failed(error)
             return

@@ -26,6 +26,8 @@ BLURRED = "There is text, but it is too blurred. Please hold still and ask again
 DARK = "It is too dark to see anything."
 _DARK = 0.06
 """Mean luma below which a camera's picture shows nothing."""
+_PLACES = "museum | shop | store | library | bank | park | restaurant | cafe | pharmacy | office | market | station | pool | bar"
+_RIDES = "bus | train | ferry | boat | tram | flight"
 _COLOUR = re.compile(r"\bcolou?rs?\b")
 _HISTORY = 80
 """Tokens of earlier exchanges that go into a prompt."""
@@ -33,13 +35,27 @@ _ALOUD = 12
 """Words of the picture that are read aloud with an "I don't know"."""
 _END = re.compile(r"(?<!\bdr)(?<!\bmr)(?<!\bmrs)(?<!\bst)(?<!\bno)(?<!\btel)(?<!\bexp)[.!?](?=\s)", re.IGNORECASE)
 
+EVERYDAY = (
+    f"(when | what time) does (it | this | (this | the) ({_PLACES})) (open | close)",
+    f"is (it | this | (this | the) ({_PLACES})) open (now | today | tomorrow | on saturday | on sunday)",
+    f"(when | what time) does the [next | last | first] ({_RIDES}) (leave | arrive | go)",
+    f"where (does | is) (this | the) ({_RIDES}) (go | going)",
+    "which (platform | gate | bus | train | floor | room | way) is it",
+    "where (is | are) the (exit | entrance | toilets | restrooms | platforms | elevator | stairs | tickets)",
+    "how (much is | much does) a (ticket | coffee | tea | beer | sandwich) [cost]",
+    "can i (park | smoke | swim | enter | eat | pay by card) here",
+    "what is the (address | website | room number | flight number | password | temperature | name of this place)",
+    "what color is (it | this | that)",
+)
+"""What people ask of signs and boards. Any question is taken; these are heard better, because the command grammar has them."""
+
 
 class Ask:
     """Answers what no other skill takes."""
 
     name = "ask"
     summary = "answer questions about what you see"
-    phrases: Sequence[str] = ()
+    phrases: Sequence[str] = EVERYDAY
     urgent = False
 
     async def answer(self, asking: Asking) -> AsyncIterator[str]:

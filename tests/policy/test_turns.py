@@ -125,13 +125,13 @@ def speaking(**changes: float | bool) -> Line:
 
 def test_barge_in_needs_a_minimum_of_speech() -> None:
     line = speaking()
-    assert line.feed("..#####......") == [], "100 ms are a cough"
+    assert line.feed("..###......") == [], "60 ms are a click"
     start = line.at
     signals = line.feed("########")
     assert kinds(signals) == [BargedIn, Began]
     cut, began = signals
     assert isinstance(cut, BargedIn) and cut.onset == start
-    assert cut.at - cut.onset == 7 * WINDOW, "128 ms, in windows of 20 ms"
+    assert cut.at - cut.onset == 4 * WINDOW, "64 ms, in windows of 20 ms"
     assert began.at == start - 400 * MS, "the recogniser gets the whole word, pre-roll included"
     assert line.policy.state is State.LISTENING
     assert kinds(line.feed("#" * 20 + "." * 40)) == [Hinted, Ended]
