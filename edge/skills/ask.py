@@ -26,7 +26,9 @@ BLURRED = "There is text, but it is too blurred. Please hold still and ask again
 DARK = "It is too dark to see anything."
 _DARK = 0.06
 """Mean luma below which a camera's picture shows nothing."""
-_PLACES = "museum | shop | store | library | bank | park | restaurant | cafe | pharmacy | office | market | station | pool | bar"
+_PLACES = (
+    "museum | shop | store | library | bank | park | restaurant | cafe | pharmacy | office | market | station | pool | bar"
+)
 _RIDES = "bus | train | ferry | boat | tram | flight"
 _COLOUR = re.compile(r"\bcolou?rs?\b")
 _HISTORY = 80

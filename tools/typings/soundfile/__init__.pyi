@@ -30,6 +30,13 @@ class SoundFile:
     def flush(self) -> None: ...
     def close(self) -> None: ...
 
+class _SoundFileInfo:
+    samplerate: int
+    channels: int
+    frames: int
+    duration: float
+
+def info(file: str | PathLike[str]) -> _SoundFileInfo: ...
 def read(
     file: str | PathLike[str], frames: int = -1, start: int = 0, *, dtype: str = "float64"
 ) -> tuple[NDArray[Any], int]: ...
