@@ -168,7 +168,8 @@ def _recogniser(config: Config) -> Recogniser | None:
         case "pocketsphinx":
             from models.sphinx import PocketSphinx
 
-            return PocketSphinx(language=config.recogniser.language, grammar=config.recogniser.grammar)
+            chosen = config.recogniser
+            return PocketSphinx(chosen.language, grammar=chosen.grammar, second_pass=chosen.second_pass)
         case "faster-whisper":
             raise ModelMissing(_later(config.recogniser))
         case name:

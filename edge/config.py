@@ -60,6 +60,8 @@ class RecogniserConfig(EngineConfig):
     language: str = "en-us"
     grammar: bool = True
     """Whether a command grammar runs beside the general model, where the engine has one."""
+    second_pass: bool = False
+    """Whether an utterance is searched again at its end, where the engine can: fewer errors, later finals."""
 
 
 @dataclass(frozen=True, slots=True)

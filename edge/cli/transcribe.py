@@ -23,11 +23,26 @@ from edge.runtime.engines import Ears
 from edge.runtime.lane import Lane
 from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, Transcript, samples
 
-PAUSE_S = 0.5
-"""Silence that ends an utterance."""
-PRE_ROLL_S = 0.3
-LONGEST_S = 20.0
-"""An utterance without a pause is cut here."""
+PRE_ROLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where the sound is cut into utterances. Seconds."""
+
+    pause: float
+    """Silence that ends an utterance."""
+    longest: float
+    """An utterance without a pause is cut here."""
+    feed: float
+    """How much the recogniser is given at a time."""
+
+
+LIVE = Cut(pause=0.5, longest=20.0, feed=0.1)
+"""Partials are wanted as speech goes on."""
+WHOLE = Cut(pause=1.2, longest=30.0, feed=30.0)
+"""Nobody waits: the recogniser hears an utterance in one piece, knows its loudness and its channel before it begins, and
+searches it twice."""
 
 
 def transcribe(
@@ -36,8 +51,9 @@ def transcribe(
     """Prints partials (with ``stream``) and finals with the times of their words."""
     if not file.exists():
         raise UsageError(f"{file}: there is no such file")
-    changes = {"recogniser": {"language": language}} if language else {}
-    config = app.load_config(profile, config_file, {**changes, "turns": {"wake": False}})
+    patience = {} if stream else {"time_limit": 600.0}
+    changes = {"second_pass": not stream, **patience, **({"language": language} if language else {})}
+    config = app.load_config(profile, config_file, {"recogniser": changes, "turns": {"wake": False}})
     loop.run(_transcribe(config, file, Output(as_json=as_json), live=stream))
 
 
@@ -81,6 +97,9 @@ class _Scribe:
     _recent: list[AudioChunk] = field(default_factory=list)
     _batch: list[Pcm] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.cut = LIVE if self.live else WHOLE
+
     async def hear(self, chunk: AudioChunk) -> None:
         """Takes the next chunk."""
         self._recent.append(chunk)
@@ -96,9 +115,9 @@ class _Scribe:
             return
         self._recent.clear()
         self._batch.append(chunk.pcm)
-        if len(self._batch) >= 5:
+        if len(self._batch) * CHUNK_SAMPLES >= samples(self.cut.feed):
             await self._feed()
-        if chunk.end - self._last > samples(PAUSE_S) or chunk.end - self._origin > samples(LONGEST_S):
+        if chunk.end - self._last > samples(self.cut.pause) or chunk.end - self._origin > samples(self.cut.longest):
             await self.end()
 
     async def _begin(self) -> None:
@@ -106,7 +125,6 @@ class _Scribe:
         self._origin = self._recent[0].start
         self._batch = [chunk.pcm for chunk in self._recent]
         self._recent.clear()
-        await self._feed()
 
     async def _feed(self) -> None:
         stream = self._stream
@@ -142,8 +160,8 @@ class _Scribe:
             for w in final.words
         ]
         row = {"event": "final", "text": final.text, "confidence": round(final.confidence, 3), "words": words}
-        begin = words[0]["start_ms"] if words else _ms(origin)
-        self.output.line(row, f"[{float(str(begin)) / 1000:7.2f} s] {final.text}")
+        begin = _ms(final.words[0].start + origin) if final.words else _ms(origin)
+        self.output.line(row, f"[{begin / 1000:7.2f} s] {final.text}")
 
 
 def _ms(sample: int) -> float:

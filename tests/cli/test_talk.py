@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -92,7 +91,15 @@ def test_ctrl_c_leaves_a_bundle_that_reads(tmp_path: Path, after: float) -> None
     bundle = tmp_path / "session"
     command = [sys.executable, "-m", "edge.cli.main", "ask", "--audio", str(DEMO / "interruption.flac"), "--json"]
     command += ["--image", str(DEMO / "ferry.jpg"), "--record", str(bundle)]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and so would their children: a terminal's foreground does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     if after > 1:
         process.stdout.readline()  # the session has begun
