@@ -12,7 +12,7 @@ What differs from plain ``Decoder()``, each for a reason that ``python -m tools.
 - All senones are scored in every frame (``compallsen``), not those of the active words only. Pruning then follows how well a
   path fits the sound, which costs nothing measurable and gains a little; the grammar's test needs it anyway.
 - No second pass (``fwdflat``) in a conversation: it costs 40 ms and more a second of speech at the worst moment, after the last
-  word, for a percent or two of the words. ``second_pass`` brings it back, for recordings.
+  word, for a percent or two of the words. Recordings have it: ``models/sphinx_whole.py``.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from edge.ports import RecogniserStream, Stop
 from edge.values import EngineInfo, Pcm, Transcript, Word, samples
 from models.sphinx_grammar import Segment, Words, automaton, believe, spell_out
 from models.sphinx_pass import FRAME, LEVEL, CepstralMean, Mean, Pass, as_text
+from models.sphinx_whole import WholeStream
 
 if TYPE_CHECKING:
     from pocketsphinx import Decoder
@@ -54,13 +55,12 @@ class PocketSphinx:
     def __init__(self, language: str = "en-us", grammar: bool = True, second_pass: bool = False) -> None:
         """Takes ``en-us``; other languages need models that no wheel carries.
 
-        ``grammar`` off leaves the general model alone. ``second_pass`` searches an utterance again at its end (``fwdflat``):
-        for recordings, where nobody waits.
+        ``grammar`` off leaves the general model alone. ``second_pass`` is for recordings, where nobody waits: an utterance is
+        heard in one piece at its end and searched twice (``models/sphinx_whole.py``); there are no partials and no grammar.
         """
         if language.lower() not in ("en-us", "en"):
             raise UsageError(f"pocketsphinx has no model for {language!r}: its wheel carries en-us")
         self._grammar = grammar
-        self._second_pass = second_pass
         self._second_pass = second_pass
         self._general: Decoder | None = None
         self._commands: Commands | None = None
@@ -81,7 +81,10 @@ class PocketSphinx:
             from pocketsphinx import Decoder
         except ImportError as error:
             raise EngineMissing("speech recognition needs the package pocketsphinx: pip install pocketsphinx") from error
-        self._general = Decoder(loglevel="FATAL", fwdflat=self._second_pass, compallsen=self._grammar)
+        if self._second_pass:
+            self._general = Decoder(loglevel="FATAL")
+            return
+        self._general = Decoder(loglevel="FATAL", fwdflat=False, compallsen=True)
         # A search that costs nothing, for the front end alone.
         self._general.add_keyphrase(LEVEL, "oh mighty computer")
         if self._grammar:
@@ -98,6 +101,8 @@ class PocketSphinx:
         """Begins an utterance. Phrases with slots, and words that the dictionary lacks, stay out of the command grammar."""
         if self._general is None:
             raise RuntimeError("PocketSphinx.stream before open()")
+        if self._second_pass:
+            return WholeStream(self._general)
         if self._stream is not None:
             self._stream.close()
         commands = self._commands

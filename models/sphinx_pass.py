@@ -47,8 +47,8 @@ class Decoder(Protocol):
     def start_utt(self) -> None:
         """Begins an utterance."""
 
-    def process_raw(self, data: bytes, no_search: bool = False) -> None:
-        """Takes sound; without a search only the features are made."""
+    def process_raw(self, data: bytes, no_search: bool = False, full_utt: bool = False) -> None:
+        """Takes sound; without a search only the features are made; a full utterance has the mean of its whole."""
 
     def end_utt(self) -> None:
         """Ends the utterance and searches its lattice."""
@@ -149,6 +149,14 @@ class Pass:
             self._running = True
         self.length += len(pcm)
         self.decoder.process_raw(np.ascontiguousarray(pcm).tobytes())
+
+    def whole(self, pcm: Pcm) -> list[Segment]:
+        """Decodes an utterance that is all there; gives its path."""
+        self.decoder.start_utt()
+        self.length = len(pcm)
+        self.decoder.process_raw(np.ascontiguousarray(pcm).tobytes(), full_utt=True)
+        self.decoder.end_utt()
+        return self.path()
 
     def path(self) -> list[Segment]:
         """Gives the best path so far, fillers included, in frames from the stream's start."""

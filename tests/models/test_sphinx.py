@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pocketsphinx import Decoder
 
 from edge.errors import UsageError
 from edge.ports import Stop
@@ -49,6 +50,24 @@ def hear(engine: PocketSphinx, pcm: Pcm, phrases: tuple[str, ...] = PHRASES) -> 
 
 def test_contract() -> None:
     check_recogniser(PocketSphinx(), flite("what can you do", "slt"), "what can you do")
+
+
+def test_a_recording_is_heard_as_pocketsphinx_hears_it() -> None:
+    sound = flite("my sister bought seven apples yesterday morning", "slt")
+    plain = Decoder(loglevel="FATAL")
+    plain.start_utt()
+    plain.process_raw(sound.tobytes(), full_utt=True)
+    plain.end_utt()
+    engine = PocketSphinx(second_pass=True)
+    engine.open()
+    stream = engine.stream()
+    for piece in chunks(sound, 960):
+        assert stream.accept(piece) is None
+    result = stream.final(Stop())
+    heard = plain.hyp()
+    assert heard is not None and result.text == heard.hypstr
+    assert [word.text for word in result.words] == result.text.split()
+    assert engine.stream().final(Stop()).text == ""
 
 
 @pytest.mark.parametrize("voice", ["slt", "rms", "awb", "kal16"])
