@@ -128,6 +128,8 @@ class TurnsConfig:
     """The longest question."""
     barge_in: bool = True
     """Whether speech cuts a reply. Without it only a wake word, a tap or "stop" does."""
+    barge_in_threshold: float = 0.4
+    """Voice-activity probability from which a window counts as speech over a reply: lower, because the wearer waits."""
     barge_in_speech: float = 0.064
     """How much speech cuts a reply: two windows. A word that begins with a hiss ("stop") shows as speech 150 ms late."""
     follow_up: float = 0.0

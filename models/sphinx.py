@@ -82,7 +82,7 @@ class PocketSphinx:
         except ImportError as error:
             raise EngineMissing("speech recognition needs the package pocketsphinx: pip install pocketsphinx") from error
         if self._second_pass:
-            self._general = Decoder(loglevel="FATAL")
+            self._general = Decoder(loglevel="FATAL", compallsen=True)
             return
         self._general = Decoder(loglevel="FATAL", fwdflat=False, compallsen=True)
         # A search that costs nothing, for the front end alone.

@@ -1,4 +1,4 @@
-"""An utterance of a recording: heard in one piece at its end, by PocketSphinx as it comes.
+"""An utterance of a recording: heard in one piece at its end, by PocketSphinx nearly as it comes.
 
 With all of the sound at hand the batch cepstral mean is right from the first frame on, and the second search (``fwdflat``)
 costs nobody a wait. Partials, pauses and commands are what a live stream has instead (``models/sphinx.py``).

@@ -26,6 +26,10 @@ from phone_bridge.ahead import until
 from phone_bridge.timeline import Timeline
 
 
+_SILENCE = np.zeros(CHUNK_SAMPLES, np.int16)
+_SILENCE.setflags(write=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """What lies between the glasses and the session. The same seed gives the same pattern.
@@ -247,6 +251,8 @@ class SimGlasses:
 
     def _record(self) -> Pcm:
         """Mixes the next chunk of the score."""
+        if not self._said:
+            return _SILENCE
         start, end = self._captured, self._captured + CHUNK_SAMPLES
         room = np.zeros(CHUNK_SAMPLES, np.int32)
         if not self.private:

@@ -23,8 +23,6 @@ from edge.runtime.engines import Ears
 from edge.runtime.lane import Lane
 from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, Transcript, samples
 
-PRE_ROLL_S = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -36,11 +34,13 @@ class Cut:
     """An utterance without a pause is cut here."""
     feed: float
     """How much the recogniser is given at a time."""
+    pre_roll: float
+    """Sound before the first speech that belongs to it; a recogniser tells the channel from the quiet parts too."""
 
 
-LIVE = Cut(pause=0.5, longest=20.0, feed=0.1)
+LIVE = Cut(pause=0.5, longest=20.0, feed=0.1, pre_roll=0.4)
 """Partials are wanted as speech goes on."""
-WHOLE = Cut(pause=1.2, longest=30.0, feed=30.0)
+WHOLE = Cut(pause=1.2, longest=30.0, feed=30.0, pre_roll=1.0)
 """Nobody waits: the recogniser hears an utterance in one piece, knows its loudness and its channel before it begins, and
 searches it twice."""
 
@@ -110,7 +110,7 @@ class _Scribe:
                 await self._begin()
                 return
         if self._stream is None:
-            while self._recent[0].end < chunk.end - samples(PRE_ROLL_S):
+            while self._recent[0].end < chunk.end - samples(self.cut.pre_roll):
                 self._recent.pop(0)
             return
         self._recent.clear()

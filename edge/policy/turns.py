@@ -207,7 +207,8 @@ class TurnPolicy:
         """Takes the voice-activity probability of the samples from ``start`` to ``end``."""
         if not self.wants_voice:
             return []
-        speech = probability >= self.config.speech_threshold
+        over_reply = self.state is State.SPEAKING
+        speech = probability >= (self.config.barge_in_threshold if over_reply else self.config.speech_threshold)
         silence = probability < self.config.silence_threshold
         if speech:
             self._onset = start if self._onset is None else self._onset
@@ -215,7 +216,7 @@ class TurnPolicy:
         elif silence:
             self._onset = None
             self._run = 0
-        if self.state is State.SPEAKING:
+        if over_reply:
             return self._over_reply(end)
         if self.state is State.IDLE and speech and self._run >= self._min_speech:
             self._listen(start, None, keep=True)

@@ -43,8 +43,8 @@ RING_SAMPLES = samples(8.5)
 """Sound that is kept, for the pre-roll of a question and the end-of-turn model."""
 FEED_SAMPLES = 960
 """The recogniser is fed 60 ms at a time: partials no rarer than anybody can read, a third of the thread hops."""
-IDLE_CHUNKS = 3
-"""While only a wake word is listened for, 60 ms are heard at a time: an open microphone all day is what a battery feels."""
+IDLE_CHUNKS = 4
+"""While only a wake word is listened for, 80 ms are heard at a time: an open microphone all day is what a battery feels."""
 TURN_MEMORY = samples(8.0)
 """The end-of-turn model judges at most the last 8 s."""
 

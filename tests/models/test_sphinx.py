@@ -54,7 +54,7 @@ def test_contract() -> None:
 
 def test_a_recording_is_heard_as_pocketsphinx_hears_it() -> None:
     sound = flite("my sister bought seven apples yesterday morning", "slt")
-    plain = Decoder(loglevel="FATAL")
+    plain = Decoder(loglevel="FATAL", compallsen=True)
     plain.start_utt()
     plain.process_raw(sound.tobytes(), full_utt=True)
     plain.end_utt()
