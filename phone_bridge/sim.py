@@ -25,7 +25,6 @@ from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, Pixels, Vid
 from phone_bridge.ahead import until
 from phone_bridge.timeline import Timeline
 
-
 _SILENCE = np.zeros(CHUNK_SAMPLES, np.int16)
 _SILENCE.setflags(write=False)
 
