@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from edge.policy.phrases import commands
 from edge.ports import Stop
+from edge.skills import load
 from edge.values import SAMPLE_RATE, Pcm, VideoFrame
 from models.reader import RapidReader
+from models.sphinx import PocketSphinx
 from models.wake import MicroWake
 from phone_bridge.media import read_picture
+from tests.models.contract import chunks
+from tests.models.sounds import flite
 
 FOLDER = Path(__file__).parents[1] / "edge" / "demo"
 TURNS: list[dict[str, Any]] = tomllib.loads((FOLDER / "scene.toml").read_text(encoding="utf-8"))["turn"]
@@ -45,6 +50,23 @@ def test_the_wake_word_is_heard_once_before_the_question(turn: dict[str, Any]) -
         wake.close()
     assert len(found) == 1
     assert 1.5 < found[0] / SAMPLE_RATE < 2.5
+
+
+@pytest.mark.parametrize("voice", ["awb", "kal16", "rms", "slt"])
+def test_the_grammar_of_all_skills_understands_every_question_in_four_voices(voice: str) -> None:
+    phrases = commands(phrase for skill in load() for phrase in skill.phrases)
+    questions = [*(turn["says"] for turn in TURNS), *(turn["cut_by"] for turn in TURNS if "cut_by" in turn)]
+    engine = PocketSphinx()
+    engine.open()
+    try:
+        for question in questions:
+            stream = engine.stream(phrases=phrases)
+            for piece in chunks(flite(question, voice), 960):
+                stream.accept(piece)
+            assert stream.final(Stop()).text == question
+            stream.close()
+    finally:
+        engine.close()
 
 
 def test_every_picture_says_what_its_turn_needs() -> None:
