@@ -46,6 +46,7 @@ async def _soak(config: Config, minutes: float) -> dict[str, Any]:
     memory: list[tuple[float, float]] = []
     scene = load()
     async with app.session(config, glasses, emit=tell) as served:
+        await asyncio.sleep(1.0)  # the session's own tasks run by now
         tasks = len(asyncio.all_tasks())
         for turn in cycle(scene):
             now = glasses.now() / 60

@@ -70,6 +70,8 @@ async def _transcribe(config: Config, file: Path, output: Output, *, live: bool)
                 await asyncio.sleep(max(0.0, began + chunk.end / SAMPLE_RATE - asyncio.get_running_loop().time()))
             await scribe.hear(chunk)
         await scribe.end()
+        if not scribe.heard and not output.as_json:
+            print("(no speech)")
     finally:
         await engines.ears.close()
         await engines.recogniser.close()
@@ -96,6 +98,9 @@ class _Scribe:
     _last: int = 0
     _recent: list[AudioChunk] = field(default_factory=list)
     _batch: list[Pcm] = field(default_factory=list)
+
+    heard: bool = False
+    """Whether anything was recognised."""
 
     def __post_init__(self) -> None:
         self.cut = LIVE if self.live else WHOLE
@@ -146,6 +151,7 @@ class _Scribe:
         await self.recogniser.call(lambda engine, stop: stream.close())
         self._stream = None
         if final.text:
+            self.heard = True
             self._print(final)
 
     def _print(self, final: Transcript) -> None:
