@@ -14,7 +14,7 @@ from models.fakes import silence, tone
 from tests.cli.command import Command, Outcome
 
 
-def refused(outcome: Outcome, status: int, *says: str) -> None:
+def assert_refused(outcome: Outcome, status: int, *says: str) -> None:
     assert outcome.status == status, outcome.err
     lines = outcome.err.strip().splitlines()
     text = " ".join(lines)
@@ -57,29 +57,29 @@ def test_what_is_no_sound(nearsight: Command, tmp_path: Path, command: tuple[str
             path.touch()
         case _:
             header_only(path)
-    refused(nearsight(*command, path), 1, name)
+    assert_refused(nearsight(*command, path), 1, name)
 
 
 def test_what_is_no_picture(nearsight: Command, tmp_path: Path) -> None:
     path = tmp_path / "sign.jpg"
     path.write_text("not a picture")
-    refused(nearsight("read", path), 1, "sign.jpg")
-    refused(nearsight("ask", "--text", "what does this say", "--image", path), 1, "sign.jpg")
+    assert_refused(nearsight("read", path), 1, "sign.jpg")
+    assert_refused(nearsight("ask", "--text", "what does this say", "--image", path), 1, "sign.jpg")
 
 
 def test_a_picture_of_200_megapixels_is_refused_unread(nearsight: Command, tmp_path: Path) -> None:
-    refused(nearsight("read", huge_png(tmp_path / "huge.png")), 1, "huge.png")
+    assert_refused(nearsight("read", huge_png(tmp_path / "huge.png")), 1, "huge.png")
 
 
 def test_a_file_that_is_not_there(nearsight: Command, tmp_path: Path) -> None:
     for words in (("transcribe", "no.wav"), ("read", "no.png"), ("ask", "--audio", "no.wav")):
-        refused(nearsight(*words), 2, words[-1], "no such file")
+        assert_refused(nearsight(*words), 2, words[-1], "no such file")
 
 
 def test_a_video_without_frames(nearsight: Command, tmp_path: Path) -> None:
     path = tmp_path / "film.wav"
     soundfile.write(path, tone(0.5), 16000)
-    refused(nearsight("ask", "--text", "what is this", "--video", path), 1, "film.wav")
+    assert_refused(nearsight("ask", "--text", "what is this", "--video", path), 1, "film.wav")
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_video_without_frames(nearsight: Command, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage(nearsight: Command, words: tuple[str, ...], says: str) -> None:
-    refused(nearsight(*words), 2, says)
+    assert_refused(nearsight(*words), 2, says)
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_wrong_usage(nearsight: Command, words: tuple[str, ...], says: str) -> N
 def test_a_configuration_with_an_error_names_the_remedy(nearsight: Command, tmp_path: Path, toml: str, says: str) -> None:
     path = tmp_path / "own.toml"
     path.write_text(toml)
-    refused(nearsight("ask", "--text", "hello", "--config", path), 2, says)
+    assert_refused(nearsight("ask", "--text", "hello", "--config", path), 2, says)
 
 
 def test_an_engine_of_a_later_release_says_what_is_missing(nearsight: Command) -> None:
-    refused(nearsight("transcribe", __file__, "--profile", "phone"), 1, "not installed", "nearsight models pull")
+    assert_refused(nearsight("transcribe", __file__, "--profile", "phone"), 1, "not installed", "nearsight models pull")
 
 
 def test_config_check(nearsight: Command, tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ def test_config_check(nearsight: Command, tmp_path: Path) -> None:
 
 def test_recording_into_a_folder_of_other_things_is_refused(nearsight: Command, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
-    refused(nearsight("ask", "--text", "hello", "--record", tmp_path), 2, "holds other files")
+    assert_refused(nearsight("ask", "--text", "hello", "--record", tmp_path), 2, "holds other files")
 
 
 def test_a_recording_without_a_question(nearsight: Command, tmp_path: Path) -> None:
     path = tmp_path / "quiet.wav"
     soundfile.write(path, silence(2.0), 16000)
-    refused(nearsight("ask", "--audio", path, "--fast"), 1, "nothing was asked", "--no-wake")
+    assert_refused(nearsight("ask", "--audio", path, "--fast"), 1, "nothing was asked", "--no-wake")
