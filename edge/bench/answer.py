@@ -217,7 +217,7 @@ async def barge_ins(room: Room, engines: Engines, turn: SceneTurn, repeats: int)
         before = len(room.told.events)
         runs = len(room.glasses.heard_runs)
         room.glasses.say(question)
-        await room.told.wait(StateChanged, before, number=3)  # listening, thinking, speaking
+        await _speaking(room.told, before)
         await asyncio.sleep(0.7 + 0.13 * number)
         onset = room.glasses.say(interruption) - len(interruption) / SAMPLE_RATE
         ended = await room.told.wait(TurnEnded, before)
@@ -235,6 +235,13 @@ async def barge_ins(room: Room, engines: Engines, turn: SceneTurn, repeats: int)
         "history_exact": exact,
         "asked": repeats,
     }
+
+
+async def _speaking(told: Told, since: int) -> None:
+    """Waits until a reply is heard; what came before depends on how the last question ended."""
+    number = 1
+    while (await told.wait(StateChanged, since, number=number)).state != "speaking":
+        number += 1
 
 
 async def _words_in(engines: Engines, room: Room, before: int, played: int) -> str:
