@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from edge.ports import RecogniserStream, Stop
-from edge.values import SAMPLE_RATE, EngineInfo, Pcm, Prompt, Reading, SpeechChunk, Transcript, VideoFrame, VoiceStyle, WordMark
+from edge.values import SAMPLE_RATE, EngineInfo, Pcm, Prompt, SpeechChunk, Transcript, VoiceStyle, WordMark
 
 LOUD = 1000
 """Peak amplitude from which a fake hears speech."""
@@ -194,19 +194,3 @@ class FakeVoice(_Fake):
             if stop:
                 return
             yield SpeechChunk(sound[start : start + 320], tuple(m for m in marks if start <= m.start < start + 320))
-
-
-class FakeReader(_Fake):
-    """Reads the same text in every picture."""
-
-    def __init__(self, reading: Reading, *, cost: float = 0.0, spend: Spend = spend_real) -> None:
-        super().__init__(spend)
-        self.reading = reading
-        self.cost = cost
-        self.reads = 0
-
-    def read(self, frame: VideoFrame, stop: Stop) -> Reading:
-        """The script."""
-        self.reads += 1
-        self.spend(self.cost, stop)
-        return self.reading

@@ -53,11 +53,6 @@ class Ears:
         parts = [part.info for part in (self._wake, self._voice) if part is not None]
         return EngineInfo(" + ".join(part.name for part in parts) or "none", ", ".join(part.version for part in parts))
 
-    @property
-    def has_wake(self) -> bool:
-        """Whether there is a wake word at all."""
-        return self._wake is not None
-
     def open(self) -> None:
         """Loads both."""
         for part in (self._wake, self._voice):

@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
 
 from edge import __version__
 from edge.config import Config
@@ -58,8 +57,6 @@ from edge.values import (
 )
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Session:

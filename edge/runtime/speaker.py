@@ -129,11 +129,6 @@ class Speaker:
         """What waits to be played."""
         return self._queue
 
-    @property
-    def playing(self) -> bool:
-        """Whether something is being played."""
-        return self._current is not None
-
     def give(self, playback: Playback) -> bool:
         """Queues a playback; False, and it is cut, when too many wait."""
         if self._queue.closed or not self._queue.send_nowait(playback):

@@ -1,0 +1,26 @@
+"""The scripted engines keep the contract of the real ones: the same checks run on both."""
+
+from __future__ import annotations
+
+from models.fakes import FakeRecogniser, FakeVoice, FakeVoiceActivity, FakeWake, silence, tone
+from tests.models.contract import check_recogniser, check_voice_activity, check_wake_word
+from tests.models.contract_voice import check_voice
+
+
+def test_wake_word() -> None:
+    call = silence(1.0)
+    call[8000] = FakeWake.MARK
+    check_wake_word(FakeWake(), call, "hey_jarvis", tone(1.0))
+
+
+def test_voice_activity() -> None:
+    check_voice_activity(FakeVoiceActivity(), tone(2.0), silence(2.0))
+
+
+def test_recogniser() -> None:
+    text = "what can you do"
+    check_recogniser(FakeRecogniser([text, "", text]), tone(1.5), text)
+
+
+def test_voice() -> None:
+    check_voice(FakeVoice())
