@@ -54,6 +54,14 @@ class WakeConfig(EngineConfig):
 
 
 @dataclass(frozen=True, slots=True)
+class EchoConfig(EngineConfig):
+    """Echo cancelling, for devices that do not do it themselves."""
+
+    margin_db: float = 6.0
+    """By how much a voice must stand above the echo that is left for it to count as somebody's."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecogniserConfig(EngineConfig):
     """The recogniser."""
 
@@ -199,6 +207,33 @@ class RecordingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ServeConfig:
+    """Serving glasses that come over the network."""
+
+    wearers: int = 4
+    """How many are served at once; one more is refused."""
+    keep: float = 60.0
+    """Seconds that a session waits for glasses that are out of reach."""
+    origins: tuple[str, ...] = ()
+    """Web origins (``https://host:port``) whose pages may connect beside our own."""
+    hosts: tuple[str, ...] = ()
+    """Host names under which this machine is reached, beside its addresses and its own name."""
+    state: str = ""
+    """Folder of device keys and certificate; empty takes ``nearsight`` in the user's configuration folder."""
+    certificate: str = ""
+    """A PEM file with the certificate chain; empty uses one made on the first run."""
+    certificate_key: str = ""
+    """A PEM file with its private key."""
+
+    def __post_init__(self) -> None:
+        _check(1 <= self.wearers <= 256, "serve.wearers", "must lie between 1 and 256")
+        _check(0 <= self.keep <= 3600, "serve.keep", "must lie between 0 and 3600")
+        _check(
+            bool(self.certificate) == bool(self.certificate_key), "serve.certificate", "needs certificate_key, and the reverse"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SkillsConfig:
     """The skills."""
 
@@ -214,6 +249,7 @@ class Config:
     links: tuple[str, ...] = ()
     wake: WakeConfig = field(default_factory=WakeConfig)
     voice_activity: EngineConfig = field(default_factory=EngineConfig)
+    echo: EchoConfig = field(default_factory=EchoConfig)
     end_of_turn: EngineConfig = field(default_factory=EngineConfig)
     recogniser: RecogniserConfig = field(default_factory=RecogniserConfig)
     language_model: LanguageModelConfig = field(default_factory=LanguageModelConfig)
@@ -229,6 +265,7 @@ class Config:
     sight: SightConfig = field(default_factory=SightConfig)
     speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
     skills: SkillsConfig = field(default_factory=SkillsConfig)
 
 

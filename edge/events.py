@@ -155,6 +155,27 @@ class Speaking(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyPaused(Event):
+    """Somebody speaks over the reply: it is silent until it is known whether that was meant for the assistant."""
+
+    event = "pause"
+    turn: int
+    played_ms: float
+    """How much of the reply was heard by then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyResumed(Event):
+    """What was heard over the reply was no interruption: the reply goes on where it stopped."""
+
+    event = "resume"
+    turn: int
+    reason: str
+    """``no_words``, ``backchannel`` ("mm-hm"), ``echo`` (the assistant's own words), ``unsure`` (too few words, or too
+    uncertain)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BargedIn(Event):
     """The wearer spoke over the reply, or said stop; the reply is cut."""
 
@@ -187,6 +208,20 @@ class PhotoTaken(Event):
     event = "photo"
     path: str
     """Relative to the session bundle, or empty where none is recorded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkChanged(Event):
+    """The glasses went out of reach or came back, their battery or their sound path changed."""
+
+    event = "link"
+    present: bool
+    sink_delay_ms: float
+    echo_cancelled: bool
+    battery: float | None = None
+    """0 to 1."""
+    charging: bool | None = None
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

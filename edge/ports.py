@@ -15,10 +15,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 from weakref import WeakSet
 
+from edge.events import Event
 from edge.values import (
     AudioChunk,
     Box,
     Code,
+    Condition,
     Detection,
     EngineInfo,
     Mask,
@@ -102,6 +104,19 @@ class VoiceActivity(Engine, Protocol):
 
     def reset(self) -> None:
         """Forgets the sound so far."""
+
+
+class EchoCanceller(Engine, Protocol):
+    """Takes the loudspeaker's sound out of the microphone's."""
+
+    def cancel(self, near: Pcm, far: Pcm) -> Pcm:
+        """Takes the next sound of the microphone and what the loudspeaker played meanwhile; gives it without the echo.
+
+        All three have the same length, a multiple of 160 samples.
+        """
+
+    def reset(self) -> None:
+        """Forgets the sound so far and the path from loudspeaker to microphone."""
 
 
 class EndOfTurn(Engine, Protocol):
@@ -213,7 +228,8 @@ class Translator(Engine, Protocol):
 class Link(Protocol):
     """A pair of glasses: microphone, camera, loudspeaker, touch.
 
-    ``microphone``, ``camera`` and ``taps`` may each be iterated once. When the microphone ends, the session ends.
+    ``microphone``, ``camera``, ``taps`` and ``conditions`` may each be iterated once. When the microphone ends, the session
+    ends. Glasses that are out of reach for a while may leave a gap in the microphone's media time, never a jump back.
     """
 
     uri: str
@@ -236,6 +252,9 @@ class Link(Protocol):
     def taps(self) -> AsyncIterator[str]:
         """Gives ``tap``, ``double_tap``, ``hold`` or ``release`` as they come."""
 
+    def conditions(self) -> AsyncIterator[Condition]:
+        """Gives how the glasses are, at once where that is known and then whenever it changes."""
+
     def play(self, pcm: Pcm) -> None:
         """Takes the next 20 ms for the loudspeaker. Never waits: the speaker queue paces."""
 
@@ -244,3 +263,29 @@ class Link(Protocol):
 
     def privacy(self, on: bool) -> None:
         """Switches microphone and camera off (or on again) at the source, as far as the link can."""
+
+    def snap(self) -> None:
+        """Asks for one picture at the camera's best; where the link can, it comes through ``camera`` like any other."""
+
+    def tell(self, event: Event) -> None:
+        """Takes what the session tells, for captions and lights. Never waits."""
+
+
+@runtime_checkable
+class Station(Protocol):
+    """A place where glasses come and go.
+
+    Each wearer who arrives is a ``Link``, and stays that one link while out of reach for a short time or on another device.
+    """
+
+    uri: str
+    """As the owner named it."""
+
+    async def open(self) -> None:
+        """Begins to receive. Raises LinkError where it cannot."""
+
+    async def close(self) -> None:
+        """Sends everybody away and ends ``arrivals``."""
+
+    def arrivals(self) -> AsyncIterator[Link]:
+        """Gives the wearers as they arrive. Whoever takes a link opens it, and closes it to send its wearer away."""

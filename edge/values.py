@@ -258,6 +258,23 @@ class TurnTimings:
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """How a pair of glasses is, as far as its link knows."""
+
+    present: bool = True
+    """Whether they can be reached now. While they cannot, nothing is heard, seen or played; they may come back."""
+    sink_delay_s: float = 0.0
+    """Seconds from ``Link.play`` until the sound can be heard."""
+    echo_cancelled: bool = False
+    """Whether the device takes its own loudspeaker out of its microphone's sound. Two cancellers in a row harm speech."""
+    battery: float | None = None
+    """0 to 1; None where the device does not say."""
+    charging: bool | None = None
+    device: str = ""
+    """What the device calls itself."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What a ``doctor`` and a session bundle say of an engine."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import LinkError
-from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, VideoFrame
+from edge.events import Event
+from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Condition, Pcm, VideoFrame
 from phone_bridge.ahead import Ahead, until
 from phone_bridge.timeline import Loudspeaker
 
@@ -119,6 +120,10 @@ class PacedLink:
             await self._until(t_ns / 1e9)
             yield name
 
+    async def conditions(self) -> AsyncIterator[Condition]:
+        """Says once how they are: there."""
+        yield Condition(sink_delay_s=self.sink_delay_s)
+
     def play(self, pcm: Pcm) -> None:
         """Puts the sound on the loudspeaker's timeline, now or behind what plays."""
         if self._loudspeaker is None:
@@ -132,6 +137,12 @@ class PacedLink:
     def privacy(self, on: bool) -> None:
         """While on, the microphone gives silence and the camera nothing; the recording runs on, as the world does."""
         self._private = on
+
+    def snap(self) -> None:
+        """Nothing: every picture is at its best."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing: a file has no lights."""
 
     def _now(self) -> int:
         """Media time in samples."""

@@ -21,7 +21,8 @@ import numpy as np
 
 from edge.channel import Channel
 from edge.errors import LinkError
-from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, Pixels, VideoFrame, samples
+from edge.events import Event
+from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Condition, Pcm, Pixels, VideoFrame, samples
 from phone_bridge.ahead import until
 from phone_bridge.timeline import Timeline
 
@@ -196,6 +197,10 @@ class SimGlasses:
         async for name in self._taps:
             yield name
 
+    async def conditions(self) -> AsyncIterator[Condition]:
+        """Says once how they are: there, with the network's delay."""
+        yield Condition(sink_delay_s=self.sink_delay_s)
+
     def play(self, pcm: Pcm) -> None:
         """Puts the sound on the loudspeaker's timeline; glasses that are gone play nothing."""
         if not self._gone:
@@ -209,6 +214,12 @@ class SimGlasses:
     def privacy(self, on: bool) -> None:
         """While on, the microphone gives silence and the camera nothing."""
         self.private = on
+
+    def snap(self) -> None:
+        """Nothing: every picture is at its best."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing: they have no lights."""
 
     def _at_the_ear(self) -> int:
         """Media time in samples at which something that is sent now arrives."""

@@ -20,7 +20,7 @@ COMPOSITION_ROOT = "edge.app"
 LAYERS = ("contract", "policy", "runtime", "skills", "composition")
 CONTRACT = (
     "edge",
-    *(f"edge.{name}" for name in ("errors", "values", "events", "channel", "ports", "skill", "config", "bundle")),
+    *(f"edge.{name}" for name in ("errors", "values", "events", "channel", "clock", "ports", "skill", "config", "bundle")),
 )
 COMPOSITION = ("app", "cli", "report", "bench", "doctor", "demo")
 """First word of the module's name below ``edge``; ``report_page`` belongs to ``report``."""

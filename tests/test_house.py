@@ -37,26 +37,27 @@ FORBIDDEN = re.compile(f"{HOSTS}|(?<![\\w.}}*])(?:{PLACES})")
 
 PUBLIC = {
     "edge.channel": "Channel ChannelClosed Overflow",
+    "edge.clock": "MEMORY_S MediaClock",
     "edge.config": (
-        "Config EngineConfig LanguageModelConfig RecogniserConfig RecordingConfig SightConfig SkillsConfig SpeakerConfig "
-        "TurnsConfig VoiceConfig WakeConfig as_table merge nearest parse read_toml"
+        "Config EchoConfig EngineConfig LanguageModelConfig RecogniserConfig RecordingConfig ServeConfig SightConfig "
+        "SkillsConfig SpeakerConfig TurnsConfig VoiceConfig WakeConfig as_table merge nearest parse read_toml"
     ),
     "edge.errors": (
         "ConfigError EngineError EngineFailed EngineFlooded EngineHung EngineMissing FetchFailed InputError LinkError "
         "ModelCorrupt ModelError ModelMissing NearsightError NoView NotAudio NotPicture StorageError TooLarge UsageError"
     ),
     "edge.events": (
-        "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen Notice PartialHeard PhotoTaken SessionEnded "
-        "SessionStarted Speaking StateChanged TextSeen TurnEnded Woke final_heard"
+        "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged Notice PartialHeard PhotoTaken "
+        "ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen TurnEnded Woke final_heard"
     ),
     "edge.ports": (
-        "CodeReader Detector EndOfTurn Engine LanguageModel Link Recogniser RecogniserStream SceneMeter Segmenter Stop "
-        "TextReader Translator VisionLanguage Voice VoiceActivity WakeWord"
+        "CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link Recogniser RecogniserStream SceneMeter "
+        "Segmenter Station Stop TextReader Translator VisionLanguage Voice VoiceActivity WakeWord"
     ),
     "edge.skill": "Act Asking Skill",
     "edge.values": (
-        "AudioChunk Box CHUNK_SAMPLES Code Detection EngineInfo Exchange Mask Message NS_PER_SAMPLE Pcm Pixels Prompt Reading "
-        "SAMPLE_RATE SceneFacts SpeechChunk TextLine Transcript TurnTimings VideoFrame VoiceStyle Word WordMark samples"
+        "AudioChunk Box CHUNK_SAMPLES Code Condition Detection EngineInfo Exchange Mask Message NS_PER_SAMPLE Pcm Pixels Prompt "
+        "Reading SAMPLE_RATE SceneFacts SpeechChunk TextLine Transcript TurnTimings VideoFrame VoiceStyle Word WordMark samples"
     ),
 }
 """What skills, engines and links outside this repository may rely on. A name that goes is a line in the changelog."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from edge.channel import Channel, Overflow
+from edge.clock import MediaClock
 from edge.errors import LinkError
 from edge.events import Event
 from edge.ports import Link
-from edge.values import NS_PER_SAMPLE, SAMPLE_RATE, AudioChunk, Pcm, VideoFrame
+from edge.values import NS_PER_SAMPLE, AudioChunk, Pcm, VideoFrame
 
 
 class Recording(Protocol):
@@ -49,19 +50,19 @@ class Device:
         self._tapped = tapped
         self._tell_lost = lost
         self._lost = False
-        self._epoch = math.inf  # not begun: now is 0
+        self._clock = MediaClock(math.inf)  # not begun: now is 0
 
     def start(self) -> None:
         """Media time begins, until the first sound says more exactly when it did."""
-        self._epoch = asyncio.get_running_loop().time()
+        self._clock = MediaClock(asyncio.get_running_loop().time())
 
     def now_ns(self) -> int:
         """Media time now."""
-        return round(max(0.0, asyncio.get_running_loop().time() - self._epoch) * 1e9)
+        return self._clock.media_ns(asyncio.get_running_loop().time())
 
     def loop_time(self, sample: int) -> float:
         """When a sample was captured, on the loop's clock."""
-        return self._epoch + sample / SAMPLE_RATE
+        return self._clock.loop_time(sample)
 
     async def listen(self) -> None:
         """Pumps the microphone until it ends, then closes its channel."""
@@ -96,8 +97,7 @@ class Device:
     async def _pump_microphone(self) -> None:
         loop = asyncio.get_running_loop()
         async for chunk in self.link.microphone():
-            # A chunk may come late, never early: the earliest arrival tells best when media time began.
-            self._epoch = min(self._epoch, loop.time() - chunk.end / SAMPLE_RATE)
+            self._clock.arrived(chunk.end, loop.time())
             if self.recording is not None:
                 self.recording.sound(chunk)
             self.microphone.send_nowait(chunk)
