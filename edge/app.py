@@ -6,26 +6,24 @@ nothing and a profile pays only for what it names.
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edge.config import Config, EngineConfig, merge, nearest, parse, read_toml
 from edge.errors import ConfigError, ModelMissing
-from edge.events import Event
 from edge.ports import (
     CodeReader,
+    EchoCanceller,
     EndOfTurn,
     Engine,
     LanguageModel,
     Link,
     Recogniser,
     SceneMeter,
+    Station,
     TextReader,
     Voice,
     VoiceActivity,
@@ -33,9 +31,6 @@ from edge.ports import (
 )
 from edge.runtime.engines import Ears, Engines
 from edge.runtime.lane import Lane
-from edge.runtime.recording import Recorder
-from edge.runtime.session import Session
-from edge.skill import Skill
 from edge.values import Pcm, Pixels
 
 log = logging.getLogger(__name__)
@@ -43,6 +38,20 @@ log = logging.getLogger(__name__)
 E = TypeVar("E", bound=Engine)
 
 DEFAULT_PROFILE = "bundled"
+
+ENGINES: Mapping[str, tuple[str, ...]] = {
+    "wake": ("pymicro-wakeword", "none"),
+    "echo": ("webrtc-aec3", "none"),
+    "voice_activity": ("silero", "none"),
+    "end_of_turn": ("smart-turn", "none"),
+    "recogniser": ("pocketsphinx", "faster-whisper", "none"),
+    "language_model": ("llama-cpp", "none"),
+    "text_reader": ("rapidocr", "none"),
+    "code_reader": ("opencv", "none"),
+    "scene_meter": ("opencv", "none"),
+    "voice": ("espeak-ng", "piper", "none"),
+}
+"""The engines that each port can have."""
 
 
 # -- configuration -----------------------------------------------------------------------------------------------------------
@@ -117,8 +126,8 @@ def add_model(path: Path, name: str) -> Path:
 # -- engines -----------------------------------------------------------------------------------------------------------------
 
 
-def _unknown(port: str, name: str, known: list[str]) -> ConfigError:
-    return ConfigError(f"{port}.engine: no engine {name!r}: {nearest(name, known)}")
+def _unknown(port: str, name: str) -> ConfigError:
+    return ConfigError(f"{port}.engine: no engine {name!r}: {nearest(name, ENGINES[port])}")
 
 
 def _wake(config: Config) -> WakeWord | None:
@@ -130,7 +139,19 @@ def _wake(config: Config) -> WakeWord | None:
 
             return MicroWake(config.wake.words)
         case name:
-            raise _unknown("wake", name, ["pymicro-wakeword", "none"])
+            raise _unknown("wake", name)
+
+
+def _echo(config: Config) -> EchoCanceller | None:
+    match config.echo.engine:
+        case "none":
+            return None
+        case "webrtc-aec3":
+            from models.echo import Aec3
+
+            return Aec3()
+        case name:
+            raise _unknown("echo", name)
 
 
 def _voice_activity(config: Config) -> VoiceActivity | None:
@@ -142,7 +163,7 @@ def _voice_activity(config: Config) -> VoiceActivity | None:
 
             return Silero()
         case name:
-            raise _unknown("voice_activity", name, ["silero", "none"])
+            raise _unknown("voice_activity", name)
 
 
 def _end_of_turn(config: Config) -> EndOfTurn | None:
@@ -158,7 +179,7 @@ def _end_of_turn(config: Config) -> EndOfTurn | None:
                 log.warning("%s; the end of a turn is told by time alone", error.text)
                 return None
         case name:
-            raise _unknown("end_of_turn", name, ["smart-turn", "none"])
+            raise _unknown("end_of_turn", name)
 
 
 def _recogniser(config: Config) -> Recogniser | None:
@@ -173,7 +194,7 @@ def _recogniser(config: Config) -> Recogniser | None:
         case "faster-whisper":
             raise ModelMissing(_later(config.recogniser))
         case name:
-            raise _unknown("recogniser", name, ["pocketsphinx", "faster-whisper", "none"])
+            raise _unknown("recogniser", name)
 
 
 def _language_model(config: Config) -> LanguageModel | None:
@@ -187,7 +208,7 @@ def _language_model(config: Config) -> LanguageModel | None:
             path = model_path(chosen.model)
             return LlamaCpp(path, n_ctx=chosen.n_ctx, threads=chosen.threads, gpu_layers=chosen.gpu_layers)
         case name:
-            raise _unknown("language_model", name, ["llama-cpp", "none"])
+            raise _unknown("language_model", name)
 
 
 def _text_reader(config: Config) -> TextReader | None:
@@ -199,7 +220,7 @@ def _text_reader(config: Config) -> TextReader | None:
 
             return RapidReader(threads=config.text_reader.threads or 2)
         case name:
-            raise _unknown("text_reader", name, ["rapidocr", "none"])
+            raise _unknown("text_reader", name)
 
 
 def _code_reader(config: Config) -> CodeReader | None:
@@ -211,7 +232,7 @@ def _code_reader(config: Config) -> CodeReader | None:
 
             return OpenCvCodes()
         case name:
-            raise _unknown("code_reader", name, ["opencv", "none"])
+            raise _unknown("code_reader", name)
 
 
 def _scene_meter(config: Config) -> SceneMeter | None:
@@ -223,7 +244,7 @@ def _scene_meter(config: Config) -> SceneMeter | None:
 
             return OpenCvScene()
         case name:
-            raise _unknown("scene_meter", name, ["opencv", "none"])
+            raise _unknown("scene_meter", name)
 
 
 def _voice(config: Config) -> Voice | None:
@@ -237,7 +258,7 @@ def _voice(config: Config) -> Voice | None:
         case "piper":
             raise ModelMissing(_later(config.voice))
         case name:
-            raise _unknown("voice", name, ["espeak-ng", "piper", "none"])
+            raise _unknown("voice", name)
 
 
 def _later(engine: EngineConfig) -> str:
@@ -255,11 +276,18 @@ def build_engines(config: Config, only: Collection[str] | None = None) -> Engine
             log.warning("%s: %s is not used by this release", port, engine.engine)
     wake = _wake if config.turns.wake else lambda config: None
 
+    def ears() -> Ears:
+        return Ears(wake(config), _voice_activity(config), _echo(config))
+
     def lane(name: str, make: Callable[[Config], E | None]) -> Lane[E] | None:
         return _lane(name, make, config) if only is None or name in only else None
 
     return Engines(
-        ears=Lane("ears", lambda: Ears(wake(config), _voice_activity(config)), time_limit=config.voice_activity.time_limit),
+        ears=Lane(
+            "ears",
+            lambda: Ears(wake(config), _voice_activity(config), _echo(config)),
+            time_limit=config.voice_activity.time_limit,
+        ),
         end_of_turn=lane("end_of_turn", _end_of_turn),
         recogniser=lane("recogniser", _recogniser),
         language_model=lane("language_model", _language_model),
@@ -285,14 +313,49 @@ def _lane(port: str, make: Callable[[Config], E | None], config: Config) -> Lane
     return Lane(port, build, time_limit=engine.time_limit)
 
 
-# -- links and sessions --------------------------------------------------------------------------------------------------------
+# -- links -------------------------------------------------------------------------------------------------------------------
 
 
-def open_link(uri: str, **options: Any) -> Link:
-    """Makes the link that a URI names. Raises UsageError."""
+def open_link(uri: str, **options: Any) -> Link | Station:
+    """Makes the link, or the station where links arrive, that a URI names. Raises UsageError."""
     from phone_bridge.link import open_link as opened
 
     return opened(uri, **options)
+
+
+def choices() -> dict[str, tuple[str, ...]]:
+    """The names that a configuration can choose from: profiles under ``profile``, and the engines of each port."""
+    from models.profiles import profile_names
+
+    return {"profile": tuple(profile_names()), **ENGINES}
+
+
+def bundle_link(path: Path, out: Path | None) -> Link:
+    """Makes a link of a session bundle."""
+    from phone_bridge.bundle import BundleLink
+
+    return BundleLink(path, out=out)
+
+
+def qr_code(text: str) -> str:
+    """Draws a QR code for a terminal, in half blocks."""
+    from phone_bridge.invite import terminal_qr
+
+    return terminal_qr(text)
+
+
+def opus() -> str:
+    """The codec of glasses that come over WebRTC: its name and version, empty where it is not there."""
+    from phone_bridge.opus import available, version
+
+    return version() if available() is not None else ""
+
+
+def access(config: Config) -> Any:
+    """Who may come in over the network (``phone_bridge.access.Access``). Raises StorageError."""
+    from phone_bridge.access import open_access
+
+    return open_access(config.serve)
 
 
 def file_link(audio: Path | None, pictures: Path | None, out: Path | None) -> Link:
@@ -328,55 +391,3 @@ def sim_glasses(**options: Any) -> Any:
     from phone_bridge.sim import SimGlasses
 
     return SimGlasses(**options)
-
-
-@asynccontextmanager
-async def session(
-    config: Config,
-    link: Link,
-    *,
-    engines: Engines | None = None,
-    skills: Sequence[Skill] | None = None,
-    emit: Callable[[Event], None],
-    wall_time: Callable[[], datetime] | None = None,
-) -> AsyncIterator[Session]:
-    """Opens link, engines and recording, runs a session inside the block, and closes everything however the block ends."""
-    from edge.skills import load
-
-    skills = load(config.skills.disabled) if skills is None else skills
-    engines = engines or build_engines(config)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(engines.close)
-        await engines.open()
-        stack.push_async_callback(link.close)
-        await link.open()
-        recorder: Recorder | None = None
-        made: list[Session] = []
-        if config.recording.folder:
-            recorder = Recorder(config.recording, on_stop=lambda error: made[0].failed(error) if made else None)
-            recorder.open(config, {**versions(engines), "started": local_time().isoformat()})
-        served = Session(config, link, engines, skills, emit=emit, wall_time=wall_time or local_time, recording=recorder)
-        made.append(served)
-        if recorder is not None:
-            kept = recorder
-            stack.callback(lambda: kept.close(dataclasses.asdict(served.measures())))
-        task = asyncio.create_task(served.run())
-        try:
-            yield served
-        finally:
-            served.end("closed")
-            await task
-
-
-def local_time() -> datetime:
-    """The one place that reads the wall clock."""
-    return datetime.now().astimezone()  # noqa: TID251 - what the wearer calls the time
-
-
-def versions(engines: Engines) -> dict[str, str]:
-    """The engines that run, with version and model, for the session bundle."""
-    found = {}
-    for lane in engines.lanes():
-        info = lane.engine.info
-        found[lane.name] = " ".join(part for part in (info.name, info.version, info.model) if part)
-    return found

@@ -129,17 +129,23 @@ class TurnsConfig:
     """The endpoint when there is no end-of-turn model."""
     incomplete_silence: float = 1.8
     """The endpoint when the end-of-turn model says that the speaker has not finished."""
+    unfinished_silence: float = 0.9
+    """The earliest endpoint after a word that asks for another: "and", "the", a digit."""
     end_of_turn_threshold: float = 0.5
     no_speech_timeout: float = 6.0
     """After a wake word without speech."""
     max_speech: float = 30.0
     """The longest question."""
     barge_in: bool = True
-    """Whether speech cuts a reply. Without it only a wake word, a tap or "stop" does."""
+    """Whether speech pauses a reply and, with words, cuts it. Without (half duplex) a wake word, a tap or "stop" does."""
     barge_in_threshold: float = 0.4
     """Voice-activity probability from which a window counts as speech over a reply: lower, because the wearer waits."""
     barge_in_speech: float = 0.064
-    """How much speech cuts a reply: two windows. A word that begins with a hiss ("stop") shows as speech 150 ms late."""
+    """How much speech pauses a reply: two windows. A word that begins with a hiss ("stop") shows as speech 150 ms late."""
+    barge_in_words: int = 2
+    """How many words cut a reply, beside commands and words like "wait"."""
+    pause_limit: float = 3.0
+    """How long a sound without words can hold a reply up."""
     follow_up: float = 0.0
     """How long after a reply a question needs no wake word."""
     ask_back_follow_up: float = 8.0

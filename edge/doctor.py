@@ -74,6 +74,7 @@ class Package:
 
 PACKAGES: dict[str, Package] = {
     "pymicro-wakeword": Package(("pymicro-wakeword",), "pymicro_wakeword/models/*.tflite"),
+    "webrtc-aec3": Package(("pywebrtc-audio",)),
     "silero": Package(("faster-whisper",), "faster_whisper/assets/silero_vad*.onnx"),
     "smart-turn": Package(("onnxruntime", "onnxruntime-gpu")),
     "pocketsphinx": Package(("pocketsphinx",), "pocketsphinx/model/en-us/en-us.lm.bin"),
@@ -94,8 +95,12 @@ ONNX_BUILDS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxru
 _ONNX_LIBRARY = "onnxruntime/capi/onnxruntime_pybind11_state*.so"
 
 
-def examine(config: Config, cache: Path, models: Sequence[ModelStatus]) -> tuple[Check, ...]:
-    """Checks the machine for a configuration. ``cache`` is where models are kept, ``models`` are those that it needs."""
+def examine(config: Config, cache: Path, models: Sequence[ModelStatus], opus: str) -> tuple[Check, ...]:
+    """Checks the machine for a configuration.
+
+    ``cache`` is where models are kept, ``models`` are those that it needs, ``opus`` names the codec of glasses that come over
+    WebRTC, empty where there is none.
+    """
     engines = [(item.name, getattr(config, item.name)) for item in dataclasses.fields(config)]
     named = [(port, engine) for port, engine in engines if isinstance(engine, EngineConfig) and engine.engine != "none"]
     cuda = any(engine.device == "cuda" for _, engine in named)
@@ -107,6 +112,7 @@ def examine(config: Config, cache: Path, models: Sequence[ModelStatus]) -> tuple
         gpu(cuda),
         onnx_runtime(cuda),
         *(engine_package(f"engine {port}", engine.engine) for port, engine in named),
+        Check("link webrtc", bool(opus), opus or "no libopus", "pip install av, or apt-get install libopus0"),
         *(model(status) for status in models),
         *(program(name, needed=any(engine.engine == name for _, engine in named)) for name in PROGRAMS),
     )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from edge.values import SAMPLE_RATE, Transcript, TurnTimings
+from edge.values import SAMPLE_RATE, Condition, Transcript, TurnTimings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     return value
+
+
+T = TypeVar("T", bound=Event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,16 @@ def final_heard(transcript: Transcript, t_ns: int) -> FinalHeard:
     words = tuple({"text": word.text, "start_ms": _ms(word.start), "end_ms": _ms(word.end)} for word in transcript.words)
     confidence = round(transcript.confidence, 3)
     return FinalHeard(t_ns=t_ns, text=transcript.text, confidence=confidence, source=transcript.source, words=words)
+
+
+def earlier(event: T, by_ns: int) -> T:
+    """Gives the event with its media times counted from ``by_ns`` on: a recording may begin in the middle of a session."""
+    moved = replace(event, t_ns=event.t_ns - by_ns)
+    if isinstance(moved, FinalHeard):
+        ms = by_ns / 1e6
+        words = ({**word, "start_ms": word["start_ms"] - ms, "end_ms": word["end_ms"] - ms} for word in moved.words)
+        return replace(moved, words=tuple(words))
+    return moved
 
 
 def _ms(sample: int) -> float:
@@ -222,6 +235,19 @@ class LinkChanged(Event):
     """0 to 1."""
     charging: bool | None = None
     device: str = ""
+
+
+def link_changed(condition: Condition, t_ns: int) -> LinkChanged:
+    """Makes the event of a condition."""
+    return LinkChanged(
+        t_ns=t_ns,
+        present=condition.present,
+        sink_delay_ms=round(condition.sink_delay_s * 1000, 1),
+        echo_cancelled=condition.echo_cancelled,
+        battery=condition.battery,
+        charging=condition.charging,
+        device=condition.device,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,8 +234,10 @@ class Link(Protocol):
 
     uri: str
     """As the wearer named it."""
-    sink_delay_s: float
-    """Seconds from ``play`` until the sound can be heard, as far as the link knows."""
+
+    @property
+    def sink_delay_s(self) -> float:
+        """Seconds from ``play`` until the sound can be heard, as far as the link knows."""
 
     async def open(self) -> None:
         """Connects. Raises LinkError or InputError."""
@@ -286,6 +288,9 @@ class Station(Protocol):
 
     async def close(self) -> None:
         """Sends everybody away and ends ``arrivals``."""
+
+    def invite(self, role: str, wearer: str) -> str:
+        """Gives an address that lets one device in, once: as ``owner``, who may see everything, or as ``wearer``."""
 
     def arrivals(self) -> AsyncIterator[Link]:
         """Gives the wearers as they arrive. Whoever takes a link opens it, and closes it to send its wearer away."""

@@ -6,22 +6,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from edge.config import nearest
+from edge.config import ServeConfig, nearest
 from edge.errors import InputError, UsageError
-from edge.ports import Link
+from edge.ports import Link, Station
 
 if TYPE_CHECKING:
+    from phone_bridge.desk import Desk
     from phone_bridge.sim import Network
 
 SCHEMES = ("file", "sim", "webrtc", "ble", "xiaozhi")
 
 
-def open_link(uri: str, *, pictures: Path | None = None, out: Path | None = None, tail: float = 20.0) -> Link:
-    """Makes the link that a URI names; ``await link.open()`` connects it.
+def open_link(
+    uri: str,
+    *,
+    pictures: Path | None = None,
+    out: Path | None = None,
+    tail: float = 20.0,
+    serve: ServeConfig | None = None,
+    desk: Desk | None = None,
+) -> Link | Station:
+    """Makes the link, or the station, that a URI names; ``await link.open()`` connects it.
 
     ``file:PATH`` is a recording, a picture, a video with or without sound, or a session bundle. ``sim:`` are glasses in
     memory; ``sim:?loss=0.02&delay=0.05&jitter=0.02&seed=7`` puts a network before them. ``pictures``, ``out`` and ``tail``
-    are for files alone, as ``FileLink`` explains.
+    are for files alone, as ``FileLink`` explains. ``webrtc://HOST:PORT`` is a station, served as ``serve`` says, with ``desk``
+    behind its dashboard; without a port it takes 8443, or 8080 on a loopback address, which is served without TLS.
 
     Raises UsageError for what names no link.
     """
@@ -37,7 +47,11 @@ def open_link(uri: str, *, pictures: Path | None = None, out: Path | None = None
             from phone_bridge.sim import SimGlasses
 
             return SimGlasses(_network(uri, rest), uri=uri)
-        case "webrtc" | "ble" | "xiaozhi":
+        case "webrtc":
+            from phone_bridge.server import WebRtcStation
+
+            return WebRtcStation(uri, serve, desk=desk)
+        case "ble" | "xiaozhi":
             raise UsageError(f"{uri!r}: {scheme} links come with a later release")
         case _:
             raise UsageError(f"unknown link {scheme!r} in {uri!r}: {nearest(scheme, SCHEMES)}")

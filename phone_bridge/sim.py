@@ -75,6 +75,8 @@ class SimGlasses:
         self._seen: list[tuple[float, Pixels | None]] = []
         self._calls: list[tuple[float, str]] = []
         self._taps: Channel[str] = Channel("taps", 64)
+        self._conditions: Channel[Condition] = Channel("conditions", 64)
+        self._away = False
         self._captured = 0
         self._end: int | None = None
         self._gone = False
@@ -99,6 +101,14 @@ class SimGlasses:
     def tap(self, at: float | None = None, name: str = "tap") -> None:
         """Touches the glasses at ``at``, or now: ``tap``, ``double_tap``, ``hold`` or ``release``."""
         self._call(at, name)
+
+    def leave(self, at: float | None = None) -> None:
+        """Goes out of reach at ``at``, or now: nothing is heard, seen, played or touched until ``come_back``."""
+        self._call(at, "leave")
+
+    def come_back(self, at: float | None = None) -> None:
+        """Is in reach again at ``at``, or now."""
+        self._call(at, "come_back")
 
     def disconnect(self, at: float | None = None) -> None:
         """Loses the glasses at ``at``, or now: every stream raises LinkError."""
@@ -151,6 +161,7 @@ class SimGlasses:
         """Disconnects: the streams end."""
         self._over = True
         self._taps.close()
+        self._conditions.close()
 
     async def microphone(self) -> AsyncIterator[AudioChunk]:
         """Gives the score's sound. Raises LinkError once the glasses are gone."""
@@ -165,9 +176,11 @@ class SimGlasses:
             if lost < network.loss:
                 self.lost_chunks += 1
                 chunk = AudioChunk(np.zeros_like(chunk.pcm), chunk.start)
-            yield chunk
+            if not self._away:
+                yield chunk
         self._over = True
         self._taps.close()
+        self._conditions.close()
 
     async def camera(self) -> AsyncIterator[VideoFrame]:
         """Gives what the score shows, ``fps`` times a second. Raises LinkError once the glasses are gone."""
@@ -183,7 +196,7 @@ class SimGlasses:
             while len(self._seen) > 1 and self._seen[1][0] <= t:
                 self._seen.pop(0)
             pixels = self._seen[0][1] if self._seen and self._seen[0][0] <= t else None
-            if pixels is None or self.private or self._over:
+            if pixels is None or self.private or self._away or self._over:
                 continue
             if lost < network.loss:
                 self.lost_frames += 1
@@ -198,12 +211,15 @@ class SimGlasses:
             yield name
 
     async def conditions(self) -> AsyncIterator[Condition]:
-        """Says once how they are: there, with the network's delay."""
+        """Says that they are there, with the network's delay, and when the score takes them out of reach."""
+        self._start()
         yield Condition(sink_delay_s=self.sink_delay_s)
+        async for condition in self._conditions:
+            yield condition
 
     def play(self, pcm: Pcm) -> None:
         """Puts the sound on the loudspeaker's timeline; glasses that are gone play nothing."""
-        if not self._gone:
+        if not self._gone and not self._away:
             self._timeline.play(pcm, self._at_the_ear())
             self._timeline.forget(self._timeline.end - self._memory)
 
@@ -252,7 +268,11 @@ class SimGlasses:
         if name == "disconnect":
             self._gone = True
             self._taps.close(LinkError(f"{self.uri}: the glasses went away"))
-        else:
+            self._conditions.close()
+        elif name in ("leave", "come_back"):
+            self._away = name == "leave"
+            self._conditions.send_nowait(Condition(present=not self._away, sink_delay_s=self.sink_delay_s))
+        elif not self._away:
             self._taps.send_nowait(name)
 
     def _check(self) -> None:

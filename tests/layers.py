@@ -22,7 +22,7 @@ CONTRACT = (
     "edge",
     *(f"edge.{name}" for name in ("errors", "values", "events", "channel", "clock", "ports", "skill", "config", "bundle")),
 )
-COMPOSITION = ("app", "cli", "report", "bench", "doctor", "demo")
+COMPOSITION = ("app", "household", "studio", "cli", "report", "bench", "doctor", "demo")
 """First word of the module's name below ``edge``; ``report_page`` belongs to ``report``."""
 
 PURE = frozenset({"numpy", "sentence_stream"})
@@ -34,12 +34,14 @@ IMPURE = frozenset(
 """What policy may not use of the standard library: clocks, chance, tasks, threads, files, the network, the process."""
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
-    "av": ("phone_bridge/media.py",),
+    "av": ("phone_bridge/media.py", "phone_bridge/playout.py"),
+    "cryptography": ("phone_bridge/certificate.py",),
     "ctranslate2": (),
     "cv2": (
         "edge/report/media.py",  # thumbnails
         "edge/runtime/recording.py",  # JPEG
         "edge/runtime/sight.py",  # sharpness, scaling
+        "edge/studio/picture.py",  # JPEG
         "models/codes.py",
         "models/reader.py",  # warps and contours around its networks
         "models/scene.py",
@@ -50,6 +52,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "onnxruntime": ("edge/doctor.py", "models/reader.py", "models/silero.py", "models/smart_turn.py"),
     "pocketsphinx": ("models/sphinx.py",),
     "pymicro_wakeword": ("models/wake.py",),
+    "qrcode": ("phone_bridge/invite.py",),
     "rapidocr": (),  # its networks are used, not its code
 }
 """The files that may import a heavy package, which they do only inside functions."""

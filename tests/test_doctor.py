@@ -172,7 +172,7 @@ def test_a_whole_examination_names_what_the_configuration_needs(tmp_path: Path) 
         language_model=LanguageModelConfig(engine="llama-cpp", device="cuda"), translator=EngineConfig(engine="apertium")
     )
     began = time.perf_counter()
-    checks = {check.name: check for check in examine(config, tmp_path, [ModelStatus("smollm2", "missing", 98.4)])}
+    checks = {check.name: check for check in examine(config, tmp_path, [ModelStatus("smollm2", "missing", 98.4)], "")}
     assert time.perf_counter() - began < 10  # two seconds on a quiet machine
     assert {
         "python",

@@ -48,7 +48,8 @@ PUBLIC = {
     ),
     "edge.events": (
         "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged Notice PartialHeard PhotoTaken "
-        "ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen TurnEnded Woke final_heard"
+        "ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen TurnEnded Woke earlier "
+        "final_heard link_changed"
     ),
     "edge.ports": (
         "CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link Recogniser RecogniserStream SceneMeter "
@@ -56,8 +57,9 @@ PUBLIC = {
     ),
     "edge.skill": "Act Asking Skill",
     "edge.values": (
-        "AudioChunk Box CHUNK_SAMPLES Code Condition Detection EngineInfo Exchange Mask Message NS_PER_SAMPLE Pcm Pixels Prompt "
-        "Reading SAMPLE_RATE SceneFacts SpeechChunk TextLine Transcript TurnTimings VideoFrame VoiceStyle Word WordMark samples"
+        "AudioChunk Box CHUNK_SAMPLES Code Condition Detection EngineInfo Exchange Mask Message NS_PER_SAMPLE Pcm Pixels "
+        "Prompt Reading SAMPLE_RATE SceneFacts SpeechChunk TextLine Transcript TurnTimings VideoFrame VoiceStyle Word "
+        "WordMark samples"
     ),
 }
 """What skills, engines and links outside this repository may rely on. A name that goes is a line in the changelog."""

@@ -25,7 +25,8 @@ from edge.cli import loop
 from edge.cli.output import Output
 from edge.config import Config
 from edge.demo.scene import SceneTurn, load
-from edge.events import BargedIn, EndpointReached, Speaking, StateChanged, TurnEnded
+from edge.events import BargedIn, EndpointReached, ReplyPaused, Speaking, StateChanged, TurnEnded
+from edge.household import session
 from edge.policy import prompts
 from edge.ports import LanguageModel, Recogniser, Stop, Voice
 from edge.runtime.engines import Engines
@@ -221,11 +222,12 @@ async def barge_ins(room: Room, engines: Engines, turn: SceneTurn, repeats: int)
         await asyncio.sleep(0.7 + 0.13 * number)
         onset = room.glasses.say(interruption) - len(interruption) / SAMPLE_RATE
         ended = await room.told.wait(TurnEnded, before)
+        silent = next(iter((*room.told.of(ReplyPaused, before), *room.told.of(BargedIn, before))), None)
         cut = next(iter(room.told.of(BargedIn, before)), None)
         reply = room.glasses.heard_runs[runs]
-        if cut is not None:
+        if cut is not None and silent is not None:
             from_onset.append((reply.end / SAMPLE_RATE - onset) * 1000)
-            from_decision.append((reply.end / SAMPLE_RATE - cut.t_ns / 1e9) * 1000)
+            from_decision.append((reply.end / SAMPLE_RATE - silent.t_ns / 1e9) * 1000)
             exact += ended.heard == await _words_in(engines, room, before, len(reply.pcm))
         await asyncio.sleep(2.0)
         await room.served.idle()
@@ -282,7 +284,7 @@ async def _bench(config: Config, repeats: int) -> dict[str, Any]:
     engines = app.build_engines(config)
     glasses = app.sim_glasses()
     told = Told()
-    async with app.session(config, glasses, engines=engines, emit=told) as served:
+    async with session(config, glasses, engines=engines, emit=told) as served:
         room = Room(served, glasses, told)
         await asyncio.sleep(0.5)
         if engines.language_model is not None:

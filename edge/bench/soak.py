@@ -20,6 +20,7 @@ from edge.cli.output import Output
 from edge.config import Config
 from edge.demo.scene import load
 from edge.events import Event, Failed, TurnEnded
+from edge.household import session
 from edge.runtime import virtual
 
 SAMPLES = 60
@@ -45,7 +46,7 @@ async def _soak(config: Config, minutes: float) -> dict[str, Any]:
 
     memory: list[tuple[float, float]] = []
     scene = load()
-    async with app.session(config, glasses, emit=tell) as served:
+    async with session(config, glasses, emit=tell) as served:
         await asyncio.sleep(1.0)  # the session's own tasks run by now
         tasks = len(asyncio.all_tasks())
         for turn in cycle(scene):

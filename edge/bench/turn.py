@@ -18,8 +18,10 @@ from edge.cli import loop
 from edge.cli.output import Output
 from edge.config import Config, TurnsConfig
 from edge.events import TurnEnded
+from edge.household import session
 from edge.policy.sentences import Sentences
-from edge.policy.turns import Ended, Hinted, TurnPolicy
+from edge.policy.signals import Ended, Hinted
+from edge.policy.turns import TurnPolicy
 from edge.ports import Stop
 from edge.runtime import virtual
 from edge.runtime.engines import Ears, Engines
@@ -85,7 +87,7 @@ async def measure(turns: int, spend: Callable[[float, Stop], None]) -> list[floa
     glasses = app.sim_glasses()
     told = Told()
     times = []
-    async with app.session(Config(turns=TURNS), glasses, engines=engines, skills=[Think()], emit=told) as served:
+    async with session(Config(turns=TURNS), glasses, engines=engines, skills=[Think()], emit=told) as served:
         await asyncio.sleep(0.1)
         for number in range(1, turns + 1):
             end = glasses.say(fakes.tone(QUESTION_S))

@@ -13,6 +13,7 @@ from edge import app
 from edge.bundle import Bundle, read_bundle
 from edge.cli.output import Output
 from edge.config import RecordingConfig, parse
+from edge.household import session
 from edge.ports import Link
 from edge.runtime import virtual
 
@@ -23,7 +24,7 @@ TOLD = ("transcript", "skill", "answer")
 def replay(bundle: Path, out: Path | None, *, as_json: bool) -> None:
     """Runs a bundle through the runtime in virtual time; two replays give the same events."""
     recorded = read_bundle(bundle)
-    link = app.open_link(f"file:{bundle}", out=out)
+    link = app.bundle_link(bundle, out)
     output = Output(as_json=as_json)
     virtual.run(_replay(recorded, link, output))
     before = [event for event in recorded.events if event.get("event") == "turn"]
@@ -34,7 +35,7 @@ def replay(bundle: Path, out: Path | None, *, as_json: bool) -> None:
 
 async def _replay(recorded: Bundle, link: Link, output: Output) -> None:
     config = replace(parse(recorded.config), recording=RecordingConfig())
-    async with app.session(config, link, emit=output.event, wall_time=_wall_time(recorded)) as served:
+    async with session(config, link, emit=output.event, wall_time=_wall_time(recorded)) as served:
         await served.over()
 
 

@@ -25,9 +25,11 @@ app = typer.Typer(
 )
 models_app = typer.Typer(help="Lists, fetches and checks the models.", no_args_is_help=True)
 config_app = typer.Typer(help="Checks a configuration.", no_args_is_help=True)
+devices_app = typer.Typer(help="The phones and laptops that may come in.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measures this machine.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
+app.add_typer(devices_app, name="devices")
 app.add_typer(bench_app, name="bench")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output, and nothing else there.")]
@@ -35,6 +37,7 @@ Profile = Annotated[str | None, typer.Option("--profile", "-p", help="What runs 
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="A TOML file laid over the profile.")]
 Image = Annotated[Path | None, typer.Option("--image", help="What the camera sees: a picture.")]
 Video = Annotated[Path | None, typer.Option("--video", help="What the camera sees: a video.")]
+NoWake = Annotated[bool, typer.Option("--no-wake", help="Questions need no wake word.")]
 Fast = Annotated[bool, typer.Option("--fast", help="As fast as the machine can instead of at real-time pace.")]
 Record = Annotated[Path | None, typer.Option("--record", help="Write a session bundle into this folder.")]
 
@@ -73,7 +76,7 @@ def ask(
     text: Annotated[str | None, typer.Option("--text", help="A typed question.")] = None,
     image: Image = None,
     video: Video = None,
-    no_wake: Annotated[bool, typer.Option("--no-wake", help="The question needs no wake word.")] = False,
+    no_wake: NoWake = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write the reply as a WAV file.")] = None,
     record: Record = None,
     fast: Fast = False,
@@ -95,17 +98,38 @@ def ask(
 
 @app.command(name="run")
 def serve(
-    link: Annotated[list[str], typer.Option("--link", "-l", help="file:PATH or sim: (once each link has its release).")],
+    link: Annotated[
+        list[str] | None, typer.Option("--link", "-l", help="webrtc://HOST:PORT, file:PATH or sim:; may be repeated.")
+    ] = None,
     record: Record = None,
-    no_wake: Annotated[bool, typer.Option("--no-wake", help="Questions need no wake word.")] = False,
+    no_wake: NoWake = False,
     profile: Profile = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
     """Serves glasses until they go away or Ctrl-C."""
-    from edge.cli.talk import serve as run
+    from edge.cli.serve import run
 
-    run(link, record, profile, config, wake=not no_wake, as_json=json)
+    run(link or [], record, profile, config, wake=not no_wake, as_json=json)
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 8080,
+    host: Annotated[
+        str, typer.Option("--host", help="0.0.0.0 lets phones in, with HTTPS; 127.0.0.1 is this machine alone.")
+    ] = "127.0.0.1",
+    recordings: Annotated[Path, typer.Option("--recordings", help="The folder of recorded sessions.")] = Path("recordings"),
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    no_wake: NoWake = False,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Serves the desktop simulator: a webcam and a microphone in a browser stand in for the glasses."""
+    from edge.cli.serve import simulate as run
+
+    run(host, port, recordings, profile, config, wake=not no_wake, browser=not no_browser, as_json=json)
 
 
 @app.command()
@@ -222,6 +246,27 @@ def config_check(
     check(file, profile, as_json=json)
 
 
+@devices_app.command("list")
+def devices_list(profile: Profile = None, config: ConfigFile = None, json: Json = False) -> None:
+    """The phones and laptops that may come in."""
+    from edge.cli import devices
+
+    devices.list_devices(profile, config, as_json=json)
+
+
+@devices_app.command("revoke")
+def devices_revoke(
+    ids: Annotated[list[str], typer.Argument(help="Identifiers, as list shows them.")],
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Shuts devices out, and ends their connections."""
+    from edge.cli import devices
+
+    devices.revoke(ids, profile, config, as_json=json)
+
+
 Turns = Annotated[int, typer.Option("--turns", min=1, help="How many turns are measured.")]
 
 
@@ -239,6 +284,19 @@ def bench_answer(turns: Turns = 10, profile: Profile = None, json: Json = False)
     from edge.bench.answer import main as run
 
     run(turns, profile, as_json=json)
+
+
+@bench_app.command("wearers")
+def bench_wearers(
+    most: Annotated[int, typer.Option("--most", min=1, help="Where to stop.")] = 8,
+    turns: Annotated[int, typer.Option("--turns", min=1, help="How many questions each wearer asks.")] = 5,
+    profile: Profile = None,
+    json: Json = False,
+) -> None:
+    """How many wearers this machine serves before their answers take twice as long."""
+    from edge.bench.wearers import main as run
+
+    run(most, turns, profile, as_json=json)
 
 
 @bench_app.command("hop")

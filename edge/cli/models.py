@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edge import app
 from edge.cli.output import Output
-from edge.errors import NearsightError, UsageError
+from edge.config import Config
+from edge.errors import ModelMissing, NearsightError, UsageError
 
 
 def list_models(profile: str | None, *, as_json: bool) -> None:
@@ -92,3 +93,12 @@ def add(path: Path, name: str, *, as_json: bool) -> None:
     """Takes a model file from this machine."""
     placed = app.add_model(path, name)
     Output(as_json=as_json).line({"model": name, "path": str(placed)}, f"{name}: {placed}")
+
+
+def ensure(config: Config, *, as_json: bool) -> None:
+    """Fetches the models that a configuration needs and this machine lacks."""
+    try:
+        for name in app.models_of(config):
+            app.model_path(name)
+    except ModelMissing:
+        pull([], config.profile, as_json=as_json, quiet=as_json)

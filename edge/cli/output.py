@@ -7,7 +7,21 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from edge.events import BargedIn, Event, Failed, FinalHeard, Notice, PartialHeard, Speaking, TextSeen, TurnEnded, Woke
+from edge.events import (
+    BargedIn,
+    Event,
+    Failed,
+    FinalHeard,
+    LinkChanged,
+    Notice,
+    PartialHeard,
+    ReplyPaused,
+    ReplyResumed,
+    Speaking,
+    TextSeen,
+    TurnEnded,
+    Woke,
+)
 
 STAGES = (
     ("endpoint", "question known to have ended"),
@@ -27,15 +41,15 @@ class Output:
         self.turns: list[TurnEnded] = []
         self.failures: list[Failed] = []
 
-    def event(self, event: Event) -> None:
-        """Takes an event of a session."""
+    def event(self, event: Event, wearer: str | None = None) -> None:
+        """Takes an event of a session, with the name of the wearer where there may be several."""
         match event:
             case TurnEnded():
                 self.turns.append(event)
             case Failed():
                 self.failures.append(event)
         if self.as_json:
-            self.line(event.as_json())
+            self.line(event.as_json() if wearer is None else {**event.as_json(), "wearer": wearer})
         else:
             for text in _for_people(event):
                 print(text, flush=True)
@@ -46,27 +60,38 @@ class Output:
 
 
 def _for_people(event: Event) -> list[str]:
+    if isinstance(event, TurnEnded):
+        return _turn(event)
+    if isinstance(event, Woke):
+        return ["", f"called    {event.by}"]
+    if isinstance(event, PartialHeard):
+        return [f"  ...     {event.text}"] if sys.stdout.isatty() else []
+    label, text = _line(event)
+    return [f"{label:<10}{text}"] if text else []
+
+
+def _line(event: Event) -> tuple[str, str]:
+    """What a plain event is called, and its text; no text where people need not see it."""
     match event:
-        case Woke(by=by):
-            return ["", f"called    {by}"]
-        case PartialHeard(text=text) if sys.stdout.isatty():
-            return [f"  ...     {text}"]
-        case TextSeen(lines=lines) if lines:
-            return [f"reads     {' | '.join(lines)}"]
+        case TextSeen(lines=lines):
+            return "reads", " | ".join(lines)
         case FinalHeard(text=text):
-            return [f"heard     {text}"]
+            return "heard", text
         case Speaking(text=text):
-            return [f"says      {text}"]
+            return "says", text
+        case ReplyPaused():
+            return "pauses", "somebody speaks"
+        case ReplyResumed(reason=reason):
+            return "goes on", reason
         case BargedIn(heard=heard):
-            return [f"cut off   after: {heard or 'nothing'}"]
+            return "cut off", f"after: {heard or 'nothing'}"
+        case LinkChanged(present=False):
+            return "link", "the glasses are out of reach"
         case Notice(text=text):
-            return [f"note      {text}"]
+            return "note", text
         case Failed(text=text):
-            return [f"error     {text}"]
-        case TurnEnded():
-            return _turn(event)
-        case _:
-            return []
+            return "error", text
+    return "", ""
 
 
 def _turn(turn: TurnEnded) -> list[str]:

@@ -1,9 +1,8 @@
-"""``demo``, ``ask`` and ``run``: sessions."""
+"""``demo`` and ``ask``: one session."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from edge import app
 from edge.cli import loop
 from edge.cli.output import Output
 from edge.config import Config
-from edge.errors import ModelMissing, NearsightError, UsageError
-from edge.policy.turns import State
-from edge.ports import Link
+from edge.errors import NearsightError, UsageError
+from edge.household import session
+from edge.policy.signals import State
 from edge.runtime.session import Session
 from edge.values import SAMPLE_RATE
 
@@ -68,7 +67,7 @@ def ask(question: Question, profile: str | None, file: Path | None, *, as_json: 
 
 async def _ask(question: Question, config: Config, output: Output) -> None:
     link = app.file_link(question.audio, question.pictures, question.out)
-    async with app.session(config, link, emit=output.event) as served:
+    async with session(config, link, emit=output.event) as served:
         if question.text is not None:
             if question.pictures is not None:
                 await served.sight.seen()
@@ -90,44 +89,13 @@ async def answered(served: Session, link: Any, config: Config) -> None:
             return
 
 
-def serve(links: list[str], record: Path | None, profile: str | None, file: Path | None, *, wake: bool, as_json: bool) -> None:
-    """Serves every link, each a session of its own with engines of its own, until all have ended."""
-    turns = {"turns": {"wake": wake}}
-    changes = {**turns, **({"recording": {"folder": str(record)}} if record is not None else {})}
-    config = app.load_config(profile, file, changes)
-    output = Output(as_json=as_json)
-    opened = [app.open_link(uri) for uri in links]
-
-    async def all_of_them() -> None:
-        async with asyncio.TaskGroup() as group:
-            for link in opened:
-                group.create_task(_serve(config, link, output))
-
-    try:
-        loop.run(all_of_them())
-    except loop.Interrupted:
-        print("nearsight: stopped", file=sys.stderr)
-    except BaseExceptionGroup as errors:
-        known = errors.subgroup(NearsightError)
-        raise (known.exceptions[0] if known is not None else errors) from None
-
-
-async def _serve(config: Config, link: Link, output: Output) -> None:
-    async with app.session(config, link, emit=output.event) as served:
-        await served.over()
-
-
 def demo(out: Path | None, *, fast: bool, as_json: bool) -> None:
     """Plays the bundled scene. Pulls the models of the default profile where they are missing."""
-    from edge.cli.models import pull
+    from edge.cli.models import ensure
     from edge.demo.scene import play
 
     config = app.load_config(None, None, recording(out / "session" if out is not None else None))
-    try:
-        for name in app.models_of(config):
-            app.model_path(name)
-    except ModelMissing:
-        pull([], app.DEFAULT_PROFILE, as_json=as_json, quiet=as_json)
+    ensure(config, as_json=as_json)
     output = Output(as_json=as_json)
     faults = loop.run(play(config, output.event, out), fast=fast)
     if not as_json:

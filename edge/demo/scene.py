@@ -14,6 +14,7 @@ import numpy as np
 from edge import app
 from edge.config import Config
 from edge.events import Event, TurnEnded
+from edge.household import session
 from edge.runtime.told import Told
 from edge.values import SAMPLE_RATE, Pcm, Pixels
 
@@ -70,7 +71,7 @@ async def play(config: Config, emit: Callable[[Event], None], out: Path | None) 
         emit(event)
 
     faults: list[str] = []
-    async with app.session(config, glasses, emit=tell) as served:
+    async with session(config, glasses, emit=tell) as served:
         for number, turn in enumerate(load(), 1):
             glasses.see(turn.picture)
             await asyncio.sleep(0.4)

@@ -3,9 +3,10 @@
 States and what moves between them::
 
     IDLE --wake, tap, (speech)--> LISTENING --endpoint--> THINKING --first sound--> SPEAKING --end of reply--> IDLE
-                                    |    ^                   |                         |             (or LISTENING: follow-up)
-                    no speech: IDLE |    +---- speech goes on (Resumed)                |
-                                    +<------------------- speech over the reply (BargedIn), stop, wake, tap
+                                    ^    ^                   |                      |  ^  |        (or LISTENING: follow-up)
+                    no speech: IDLE |    +---- speech goes on (Resumed)             |  |  +--stop, wake, tap (BargedIn)
+                                    |                                        speech |  | no words, "mm-hm", an echo (Released)
+                                    +<-------- words for the assistant (BargedIn) --PAUSED
 
 Within a pause the policy speaks twice. ``Hinted`` comes after ``hint_silence``: work may begin, nothing may be heard.
 ``Ended`` comes when the pause is long enough for what the end-of-turn model says of it (Smart Turn and its kind, see
@@ -22,91 +23,36 @@ not complete            ``incomplete_silence``
 Words count beside it: a whole command that was understood ends the turn after ``command_silence`` whatever the model says
 of its melody, and an urgent one ("stop") at the first hint.
 
+A question whose last word asks for another ("and", "the", a digit) is waited for longer.
+
 If speech goes on, before or after the endpoint but before the reply is audible, it is the same question (``Resumed``).
+
+Over a reply speech is suspect: it may be a cough, "mm-hm" or the assistant's own voice in the microphone. It pauses the reply
+within two windows (``Paused``), and its words decide: the reply is cut (``BargedIn``) or goes on where it stopped
+(``Released``). Where ``barge_in`` is off (half duplex) nothing pauses, and only an urgent command cuts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
-
 from edge.config import TurnsConfig
+from edge.policy.signals import (
+    BargedIn,
+    Began,
+    Called,
+    Ended,
+    GaveUp,
+    Hinted,
+    Paused,
+    Released,
+    Resumed,
+    Said,
+    Signal,
+    State,
+)
 from edge.values import samples
 
 RESUME_SAMPLES = 1024
 """Speech that ends a pause: two windows of 32 ms, so that one noisy window does not throw speculative work away."""
-
-
-class Said(Enum):
-    """What the words of a question tell about its end."""
-
-    OPEN = "open"
-    """Nothing: it may go on."""
-    COMMAND = "command"
-    """It is a whole command."""
-    URGENT = "urgent"
-    """It is a command that cannot wait."""
-
-
-class State(Enum):
-    """Who has the word."""
-
-    IDLE = "idle"
-    LISTENING = "listening"
-    THINKING = "thinking"
-    SPEAKING = "speaking"
-    MUTED = "muted"
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """Something the runtime must act on. ``at`` is media time in samples."""
-
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Called(Signal):
-    """Listening begins."""
-
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Began(Signal):
-    """Speech began; ``at`` lies before its onset by the pre-roll."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hinted(Signal):
-    """A first hint that the speaker has finished. ``last`` is one past the last sample of speech."""
-
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed(Signal):
-    """The speaker had only paused: what was begun at the hint is thrown away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended(Signal):
-    """The turn is the assistant's. ``last`` is one past the last sample of speech."""
-
-    last: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class BargedIn(Signal):
-    """Speech, a wake word, a tap or "stop" cuts the reply. ``onset`` is where that began."""
-
-    onset: int
-
-
-@dataclass(frozen=True, slots=True)
-class GaveUp(Signal):
-    """Nobody spoke."""
 
 
 class TurnPolicy:
@@ -121,6 +67,9 @@ class TurnPolicy:
         self._listening_from = 0
         self._timeout: int | None = None
         self._floor = 0
+        self._ignoring = False
+        """Whether the sound over the reply has been judged and still goes on."""
+        self._input_over = False
         self._clear()
 
     def _clear(self) -> None:
@@ -138,6 +87,11 @@ class TurnPolicy:
         return self.state is not State.MUTED and not (self.state is State.IDLE and self.config.wake)
 
     @property
+    def over_reply(self) -> bool:
+        """Whether what is heard is heard over a reply: who it is meant for is not known yet."""
+        return self.state in (State.SPEAKING, State.PAUSED)
+
+    @property
     def speech_began(self) -> bool:
         """Whether the wearer has begun the question that is being listened to."""
         return self._began is not None
@@ -149,7 +103,7 @@ class TurnPolicy:
         if self.state is State.MUTED:
             return []
         signals: list[Signal] = []
-        if self.state in (State.THINKING, State.SPEAKING):
+        if self.state is State.THINKING or self.over_reply:
             signals.append(BargedIn(at, onset=at))
         self._listen(at, samples(self.config.no_speech_timeout))
         self._floor = at
@@ -159,7 +113,7 @@ class TurnPolicy:
     def stop(self, at: int) -> list[Signal]:
         """Falls silent from any state and waits to be called: "stop" always wins."""
         signals: list[Signal] = []
-        if self.state in (State.THINKING, State.SPEAKING):
+        if self.state is State.THINKING or self.over_reply:
             signals.append(BargedIn(at, onset=at))
         if self.state is not State.MUTED:
             self._rest()
@@ -185,7 +139,10 @@ class TurnPolicy:
 
     def reply_ended(self, at: int, *, asked_back: bool = False) -> None:
         """The reply was played to its end."""
-        if self.state not in (State.THINKING, State.SPEAKING):
+        if self.state is not State.THINKING and not self.over_reply:
+            return
+        if self.over_reply and self._began is not None:
+            self.state = State.LISTENING  # the reply is over: what is being said is a question like any other
             return
         follow_up = self.config.ask_back_follow_up if asked_back else self.config.follow_up
         if follow_up > 0:
@@ -207,7 +164,7 @@ class TurnPolicy:
         """Takes the voice-activity probability of the samples from ``start`` to ``end``."""
         if not self.wants_voice:
             return []
-        over_reply = self.state is State.SPEAKING
+        over_reply = self.over_reply
         speech = probability >= (self.config.barge_in_threshold if over_reply else self.config.speech_threshold)
         silence = probability < self.config.silence_threshold
         if speech:
@@ -216,20 +173,45 @@ class TurnPolicy:
         elif silence:
             self._onset = None
             self._run = 0
-        if over_reply:
+            self._ignoring = False
+        if over_reply and self._began is None:
             return self._over_reply(end)
         if self.state is State.IDLE and speech and self._run >= self._min_speech:
             self._listen(start, None, keep=True)
             return [Called(end, "speech"), *self._while_listening(speech, silence, end)]
         if self.state is State.THINKING:
             return self._while_thinking(end)
-        if self.state is State.LISTENING:
+        if self.state is State.LISTENING or over_reply:
             return self._while_listening(speech, silence, end)
         return []
 
+    def interrupted(self, at: int) -> list[Signal]:
+        """What is heard over the reply is meant for the assistant: its words say so."""
+        if not self.over_reply or self._began is None:
+            return []
+        self.state = State.LISTENING
+        return [BargedIn(at, onset=self._began, spoken=True)]
+
+    def released(self, at: int, reason: str) -> list[Signal]:
+        """What was heard over the reply is not meant for the assistant."""
+        if not self.over_reply or self._began is None:
+            return []
+        self._clear()
+        self.state = State.SPEAKING
+        self._ignoring = True
+        return [Released(at, reason)]
+
+    def lost(self) -> None:
+        """Nothing can be heard any more: a question under way is given up, a reply waits."""
+        if self.state is State.LISTENING:
+            self._rest()
+        elif self.over_reply:
+            self._clear()
+            self.state = State.SPEAKING
+
     def end_of_turn(self, probability: float, at: int) -> list[Signal]:
         """Takes the end-of-turn model's verdict on the pause that was hinted last; ``at`` is the newest sample heard."""
-        if self.state is not State.LISTENING or not self._hinted:
+        if not self._hinted or not (self.state is State.LISTENING or self.over_reply):
             return []
         self._verdict = probability
         return self._maybe_end(at)
@@ -243,9 +225,12 @@ class TurnPolicy:
 
     def cut(self, at: int) -> list[Signal]:
         """The sound ends here: a recording is over, a button was let go."""
-        if self.state is not State.LISTENING or self._began is None:
+        if self._began is None:
             return []
-        return [*self._hint(at), self._end(at, "input")]
+        if self.over_reply:
+            self._input_over = True
+            return self._hint(at)
+        return [*self._hint(at), self._end(at, "input")] if self.state is State.LISTENING else []
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
@@ -279,11 +264,22 @@ class TurnPolicy:
                 return [Resumed(end)]
         elif not silence:
             self._last = end
+        if self.over_reply:
+            return [*signals, *self._unjudged(end)]
         if end - self._began >= samples(self.config.max_speech):
             return [*self._hint(end), self._end(end, "too_long")]
         if not self._hinted and end - self._last >= samples(self.config.hint_silence):
             signals += self._hint(end)
         return signals + self._maybe_end(end)
+
+    def _unjudged(self, end: int) -> list[Signal]:
+        """Over a reply nothing ends before the words are known; sound without words does not hold the reply for ever."""
+        assert self._began is not None
+        if end - self._began - self._pre_roll >= samples(self.config.pause_limit):
+            return self.released(end, "no_words")
+        if not self._hinted and end - self._last >= samples(self.config.hint_silence):
+            return self._hint(end)
+        return []
 
     def _while_thinking(self, end: int) -> list[Signal]:
         if self._run < max(RESUME_SAMPLES, self._min_speech):
@@ -293,14 +289,17 @@ class TurnPolicy:
         return [Resumed(end)]
 
     def _over_reply(self, end: int) -> list[Signal]:
-        if not self.config.barge_in or self._run < self._barge_in_speech or self._onset is None:
+        if self._ignoring or self._run < self._barge_in_speech or self._onset is None:
             return []
         onset, run = self._onset, self._run
-        self._listen(onset, None)
+        self._clear()
         self._onset, self._run = onset, run
         self._began = max(onset - self._pre_roll, 0)
         self._last = end
-        return [BargedIn(end, onset=onset), Began(self._began)]
+        if not self.config.barge_in:
+            return [Began(self._began)]
+        self.state = State.PAUSED
+        return [Paused(end, onset=onset), Began(self._began)]
 
     def _hint(self, end: int) -> list[Signal]:
         if self._hinted:
@@ -315,10 +314,12 @@ class TurnPolicy:
         self._last = end
 
     def _maybe_end(self, at: int) -> list[Signal]:
-        if not self._hinted:
+        if not self._hinted or self.over_reply:
             return []
         if self._said is Said.URGENT:
             return [self._end(at, "urgent")]
+        if self._input_over:
+            return [self._end(at, "input")]
         silence = at - self._last
         reason, needed = self._patience()
         return [self._end(at, reason)] if silence >= samples(needed) else []
@@ -334,6 +335,8 @@ class TurnPolicy:
             melody = ("silence", config.incomplete_silence)
         if self._said is Said.COMMAND and config.command_silence < melody[1]:
             return "command", config.command_silence
+        if self._said is Said.UNFINISHED and melody[1] < config.unfinished_silence:
+            return "silence", config.unfinished_silence
         return melody
 
     def _end(self, at: int, reason: str) -> Ended:

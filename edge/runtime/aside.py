@@ -31,6 +31,6 @@ async def say(speaker: Speaker, voice: Lane[Voice], text: str, style: VoiceStyle
     try:
         async with aclosing(voice.stream(lambda engine, stop: engine.synthesize(text, style, stop))) as chunks:
             async for chunk in chunks:
-                await playback.add(chunk)
+                playback.put(chunk)
     finally:
         playback.close()

@@ -11,8 +11,9 @@ from edge.channel import Channel, Overflow
 from edge.clock import MediaClock
 from edge.errors import LinkError
 from edge.events import Event
+from edge.policy.echo import Reference
 from edge.ports import Link
-from edge.values import NS_PER_SAMPLE, AudioChunk, Pcm, VideoFrame
+from edge.values import NS_PER_SAMPLE, AudioChunk, Condition, Pcm, VideoFrame, samples
 
 
 class Recording(Protocol):
@@ -37,17 +38,32 @@ class Recording(Protocol):
         """Keeps a picture for certain; gives its name in the bundle, empty where it could not."""
 
 
+EARLY_S = 0.2
+"""How much earlier than its sound the canceller's reference is placed: AEC3 finds an echo up to 0.4 s after its reference, and
+none before it, and the sink's delay is not known to the millisecond."""
+
+
 class Device:
     """A link as the session sees it. Microphone: a second waits at most. Camera: the two newest pictures."""
 
     def __init__(
-        self, link: Link, recording: Recording | None, *, tapped: Callable[[str], None], lost: Callable[[LinkError], None]
+        self,
+        link: Link,
+        *,
+        tapped: Callable[[str], None],
+        changed: Callable[[Condition], None],
+        lost: Callable[[LinkError], None],
     ) -> None:
         self.link = link
-        self.recording = recording
+        self.recording: Recording | None = None
         self.microphone: Channel[AudioChunk] = Channel("microphone", 50, Overflow.DROP_OLDEST)
         self.camera: Channel[VideoFrame] = Channel("camera", 2, Overflow.DROP_OLDEST)
+        self.condition = Condition(sink_delay_s=link.sink_delay_s)
+        """How the glasses are."""
+        self.reference = Reference()
+        """What they play, on the microphone's media time."""
         self._tapped = tapped
+        self._changed = changed
         self._tell_lost = lost
         self._lost = False
         self._clock = MediaClock(math.inf)  # not begun: now is 0
@@ -79,11 +95,22 @@ class Device:
         """Pumps the taps until they end."""
         await self._linked(self._pump_taps())
 
+    async def attend(self) -> None:
+        """Pumps the conditions until they end."""
+        await self._linked(self._pump_conditions())
+
     def play(self, pcm: Pcm) -> None:
         """Hands 20 ms to the loudspeaker."""
+        now = self.now_ns() // NS_PER_SAMPLE
+        self.reference.played(pcm, now + samples(max(0.0, self.condition.sink_delay_s - EARLY_S)))
         if self.recording is not None:
-            self.recording.played(pcm, self.now_ns() // NS_PER_SAMPLE)
+            self.recording.played(pcm, now)
         self.link.play(pcm)
+
+    def flush(self) -> int:
+        """Drops what the loudspeaker was given and nobody can have heard; gives the number of samples."""
+        self.reference.flushed(self.now_ns() // NS_PER_SAMPLE)
+        return self.link.flush()
 
     async def _linked(self, pump: Coroutine[Any, Any, None]) -> None:
         """Runs one stream of the link. All of them break together, which is told once."""
@@ -107,6 +134,10 @@ class Device:
             if self.recording is not None:
                 self.recording.frame(frame)
             self.camera.send_nowait(frame)
+
+    async def _pump_conditions(self) -> None:
+        async for condition in self.link.conditions():
+            self._changed(condition)
 
     async def _pump_taps(self) -> None:
         async for name in self.link.taps():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from edge.policy.echo import level_db
 from edge.ports import (
     CodeReader,
+    EchoCanceller,
     EndOfTurn,
+    Engine,
     LanguageModel,
     Recogniser,
     SceneMeter,
@@ -19,7 +23,7 @@ from edge.ports import (
     WakeWord,
 )
 from edge.runtime.lane import Lane
-from edge.values import AudioChunk, EngineInfo
+from edge.values import AudioChunk, EngineInfo, Pcm
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,60 +33,86 @@ class Window:
     probability: float
     start: int
     end: int
+    near_db: float
+    """Level of the microphone after echo cancelling, dB of full scale."""
+    far_db: float
+    """Level of what the loudspeaker played meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What the ears made of one chunk."""
 
+    sound: AudioChunk
+    """The chunk without the echo."""
     wake: str | None
     windows: tuple[Window, ...]
 
 
 class Ears:
-    """Wake word and voice activity behind one lane: two thread hops less for each of fifty chunks a second."""
+    """Echo canceller, wake word and voice activity behind one lane: thread hops less for each of fifty chunks a second."""
 
-    def __init__(self, wake: WakeWord | None, voice: VoiceActivity | None) -> None:
+    def __init__(self, wake: WakeWord | None, voice: VoiceActivity | None, echo: EchoCanceller | None = None) -> None:
         self._wake = wake
         self._voice = voice
+        self._echo = echo
         self._rest: AudioChunk | None = None
+        self._far = np.zeros(0, np.int16)
+        """What the loudspeaker played during ``_rest``."""
 
     @property
     def info(self) -> EngineInfo:
-        """Both engines' names."""
-        parts = [part.info for part in (self._wake, self._voice) if part is not None]
+        """All engines' names."""
+        parts = [part.info for part in self._parts()]
         return EngineInfo(" + ".join(part.name for part in parts) or "none", ", ".join(part.version for part in parts))
 
+    def _parts(self) -> list[Engine]:
+        return [part for part in (self._echo, self._wake, self._voice) if part is not None]
+
     def open(self) -> None:
-        """Loads both."""
-        for part in (self._wake, self._voice):
-            if part is not None:
-                part.open()
+        """Loads all."""
+        for part in self._parts():
+            part.open()
 
     def close(self) -> None:
-        """Frees both."""
-        for part in (self._wake, self._voice):
-            if part is not None:
-                part.close()
+        """Frees all."""
+        for part in self._parts():
+            part.close()
 
-    def hear(self, chunk: AudioChunk, *, voice: bool) -> Heard:
-        """Takes the next chunk; judges voice activity only where ``voice`` asks for it."""
+    def forget_echo(self) -> None:
+        """The sound path has changed."""
+        if self._echo is not None:
+            self._echo.reset()
+
+    def hear(self, chunk: AudioChunk, *, voice: bool, far: Pcm | None = None) -> Heard:
+        """Takes the next chunk; judges voice activity only where ``voice`` asks for it.
+
+        ``far`` is what the loudspeaker played meanwhile, of the chunk's length; None where nothing is to be cancelled.
+        """
+        if far is None:
+            far = np.zeros(len(chunk.pcm), np.int16)
+        elif self._echo is not None:
+            chunk = AudioChunk(self._echo.cancel(chunk.pcm, far), chunk.start)
         wake = self._wake.detect(chunk.pcm) if self._wake is not None else None
         if self._voice is None or not voice:
             self._rest = None
-            return Heard(wake, ())
+            return Heard(chunk, wake, ())
+        return Heard(chunk, wake, tuple(self._windows(self._voice, chunk, far)))
+
+    def _windows(self, voice: VoiceActivity, chunk: AudioChunk, far: Pcm) -> list[Window]:
         if self._rest is None or self._rest.end != chunk.start:
-            self._voice.reset()
-            self._rest = chunk
+            voice.reset()
+            self._rest, self._far = chunk, far
         else:
             self._rest = AudioChunk(np.concatenate([self._rest.pcm, chunk.pcm]), self._rest.start)
-        size = self._voice.window
+            self._far = np.concatenate([self._far, far])
+        size = voice.window
         windows = []
         while len(self._rest.pcm) >= size:
-            start = self._rest.start
-            windows.append(Window(self._voice.probability(self._rest.pcm[:size]), start, start + size))
-            self._rest = AudioChunk(self._rest.pcm[size:], start + size)
-        return Heard(wake, tuple(windows))
+            start, near, played = self._rest.start, self._rest.pcm[:size], self._far[:size]
+            windows.append(Window(voice.probability(near), start, start + size, level_db(near), level_db(played)))
+            self._rest, self._far = AudioChunk(self._rest.pcm[size:], start + size), self._far[size:]
+        return windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +133,14 @@ class Engines:
         found = (getattr(self, item.name) for item in fields(self))
         return tuple(lane for lane in found if lane is not None)
 
-    async def open(self) -> None:
-        """Loads every engine, one after the other; what was loaded is freed again when one fails."""
+    async def open(self, but: Collection[str] = ()) -> None:
+        """Loads every engine but those named, one after the other; what was loaded is freed again when one fails."""
         opened: list[Lane[Any]] = []
         try:
             for lane in self.lanes():
-                await lane.open()
-                opened.append(lane)
+                if lane.name not in but:
+                    await lane.open()
+                    opened.append(lane)
         except BaseException:
             for lane in reversed(opened):
                 await lane.close()

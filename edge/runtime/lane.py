@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from edge.errors import EngineError, EngineFailed, EngineFlooded, EngineHung, NearsightError
 from edge.ports import Engine, Stop
+from edge.runtime.fair import FairLock
 from edge.runtime.virtual import job_began, job_ended
 
 log = logging.getLogger(__name__)
@@ -204,7 +205,7 @@ class _Worker(Generic[E]):
     def __init__(self, name: str, engine: E) -> None:
         self.name = name
         self.engine = engine
-        self.lock = asyncio.Lock()
+        self.lock = FairLock()
         self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self.opened = False
         self.started = False

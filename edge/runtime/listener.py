@@ -16,26 +16,17 @@ from typing import Protocol
 import numpy as np
 
 from edge.channel import Channel
-from edge.config import TurnsConfig
+from edge.config import Config
 from edge.errors import EngineError, EngineHung
 from edge.events import PartialHeard
-from edge.policy.turns import (
-    BargedIn,
-    Began,
-    Called,
-    Ended,
-    GaveUp,
-    Hinted,
-    Resumed,
-    Said,
-    Signal,
-    State,
-    TurnPolicy,
-)
+from edge.policy.echo import EchoGate, Reference, level_db
+from edge.policy.interruption import Verdict
+from edge.policy.signals import BargedIn, Began, Called, Ended, GaveUp, Hinted, Paused, Released, Resumed, Said, Signal, State
+from edge.policy.turns import TurnPolicy
 from edge.ports import EndOfTurn, RecogniserStream, Stop
 from edge.runtime.engines import Engines
 from edge.runtime.lane import Lane
-from edge.values import NS_PER_SAMPLE, AudioChunk, Pcm, Transcript, Word, samples
+from edge.values import NS_PER_SAMPLE, SAMPLE_RATE, AudioChunk, Pcm, Transcript, Word, samples
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +76,15 @@ class Owner(Protocol):
     def barged_in(self, onset: int) -> None:
         """The reply is to be cut now."""
 
+    def paused(self) -> None:
+        """The reply is to be silent now, and may go on."""
+
+    def released(self, reason: str) -> None:
+        """The reply is to go on."""
+
+    def overheard(self, transcript: Transcript, speech_s: float) -> Verdict:
+        """Judges words that were spoken over the reply, partial or final."""
+
     def gave_up(self) -> None:
         """Nobody spoke."""
 
@@ -101,11 +101,19 @@ class Owner(Protocol):
 class Listener:
     """Runs the policy over the microphone's sound. ``run`` is one task, ``recognise`` another."""
 
-    def __init__(self, config: TurnsConfig, engines: Engines, owner: Owner, phrases: tuple[str, ...]) -> None:
-        self.policy = TurnPolicy(config)
+    def __init__(self, config: Config, engines: Engines, owner: Owner, phrases: tuple[str, ...], reference: Reference) -> None:
+        self.policy = TurnPolicy(config.turns)
         self.commands: Channel[_Begin | _Sound | _Final] = Channel("recogniser", 4096)
         self.now = 0
         """Media time of the newest sample heard."""
+        self.cancelling = True
+        """Whether the loudspeaker's sound is taken out of the microphone's here; off where the device does it."""
+        self.level_db = self.raw_level_db = -96.0
+        """Level of the newest sound, dB of full scale: without the echo, and as it came."""
+        self.voice = 0.0
+        """The newest voice-activity probability that was let through."""
+        self._reference = reference
+        self._gate = EchoGate(config.echo.margin_db)
         self._engines = engines
         self._owner = owner
         self._phrases = phrases
@@ -132,40 +140,56 @@ class Listener:
 
     async def _hear(self, chunk: AudioChunk) -> None:
         self.now = chunk.end
-        self._ring.append(chunk)
-        while self._ring and self._ring[0].end < chunk.end - RING_SAMPLES:
-            self._ring.popleft()
         if self.policy.state is State.MUTED:
             self._unheard.clear()
             return
+        if self._unheard and self._unheard[-1].end != chunk.start:  # the glasses were away: what came before stands alone
+            self._unheard.clear()
         voice = self.policy.wants_voice
         self._unheard.append(chunk)
         if not voice and len(self._unheard) < IDLE_CHUNKS:
             return
         sound = AudioChunk(np.concatenate([part.pcm for part in self._unheard]), self._unheard[0].start)
         self._unheard.clear()
+        far = self._reference.between(sound.start, sound.end) if self.cancelling else None
         try:
-            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(sound, voice=voice))
+            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(sound, voice=voice, far=far))
         except EngineError as error:
+            self._keep(sound)
             self._owner.failed(error)
             return
+        self._keep(heard.sound)
+        self.raw_level_db, self.level_db = level_db(sound.pcm), level_db(heard.sound.pcm)
         if heard.wake is not None:
-            self.act(self.policy.call(heard.wake, chunk.end))
+            self.act(self.policy.call(heard.wake, sound.end))
         for window in heard.windows:
-            self.act(self.policy.window(window.probability, window.start, window.end))
+            self.voice = window.probability
+            if far is not None:
+                self.voice = self._gate.judge(window.probability, window.near_db, window.far_db, window.start, window.end)
+            self.act(self.policy.window(self.voice, window.start, window.end))
         if self._fed is not None and self._attempt is None and self.now - self._fed >= FEED_SAMPLES:
             await self.commands.send(_Sound(self._take(self._fed)))
+
+    def _keep(self, sound: AudioChunk) -> None:
+        self._ring.append(sound)
+        while self._ring[0].end < sound.end - RING_SAMPLES:
+            self._ring.popleft()
+
+    def lost(self) -> None:
+        """The glasses are out of reach: a question under way is given up."""
+        self._forget()
+        self.policy.lost()
+        self.notice_state()
+
+    async def sound_path_changed(self) -> None:
+        """Another device, or another canceller: what was learnt of the echo does not hold any more."""
+        self._gate.reset()
+        await self._engines.ears.call(lambda ears, stop: ears.forget_echo())
 
     def act(self, signals: list[Signal]) -> None:
         """Does what the policy says, in order, without waiting for anything."""
         for signal in signals:
             match signal:
-                case Called(by=by):
-                    self._forget()
-                    self._owner.called(by)
-                case BargedIn(onset=onset):
-                    self._forget()
-                    self._owner.barged_in(onset)
                 case Began(at=at):
                     self._fed = at
                     self._began = at
@@ -176,10 +200,25 @@ class Listener:
                     self._resume()
                 case Ended(at=at, last=last, reason=reason):
                     self._end(at - last, reason)
-                case GaveUp():
-                    self._forget()
-                    self._owner.gave_up()
+                case _:
+                    self._hand_over(signal)
         self.notice_state()
+
+    def _hand_over(self, signal: Signal) -> None:
+        """What the owner must do at once; what was heard so far is then done with, except where it begins a question."""
+        if not (isinstance(signal, BargedIn) and signal.spoken):
+            self._forget()
+        match signal:
+            case Called(by=by):
+                self._owner.called(by)
+            case BargedIn(onset=onset):
+                self._owner.barged_in(onset)
+            case Paused():
+                self._owner.paused()
+            case Released(reason=reason):
+                self._owner.released(reason)
+            case GaveUp():
+                self._owner.gave_up()
 
     def notice_state(self) -> None:
         """Tells the owner when turn-taking has moved."""
@@ -275,8 +314,17 @@ class Listener:
         if stream is None or lane is None or not len(pcm):
             return
         partial = await lane.call(lambda engine, stop: stream.accept(pcm))
-        if partial is not None and partial.text:
-            self._owner.partial(PartialHeard(t_ns=self.now * NS_PER_SAMPLE, text=partial.text))
+        if partial is None or not partial.text:
+            return
+        if self.policy.over_reply:
+            if self._owner.overheard(partial, self._spoken(self.now)) is not Verdict.CUT:
+                return
+            self.act(self.policy.interrupted(self.now))
+        self._owner.partial(PartialHeard(t_ns=self.now * NS_PER_SAMPLE, text=partial.text))
+
+    def _spoken(self, until: int) -> float:
+        """Seconds of speech, about: from the beginning of the question, less its pre-roll."""
+        return max(0.0, (until - self._began) / SAMPLE_RATE - self.policy.config.pre_roll)
 
     async def _finish(self, stream: RecogniserStream | None, attempt: Attempt, origin: int) -> None:
         lane = self._engines.recogniser
@@ -291,6 +339,12 @@ class Listener:
     def _deliver(self, attempt: Attempt, transcript: Transcript) -> None:
         if attempt.dropped:
             return
+        if self.policy.over_reply:
+            verdict = self._owner.overheard(transcript, self._spoken(attempt.last))
+            if verdict is not Verdict.CUT:
+                self.act(self.policy.released(self.now, verdict.value))
+                return
+            self.act(self.policy.interrupted(self.now))
         attempt.transcript = transcript
         attempt.understood_at = asyncio.get_running_loop().time()
         said = self._owner.understood(attempt)

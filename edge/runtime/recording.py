@@ -30,9 +30,9 @@ import numpy as np
 from edge import bundle
 from edge.config import Config, RecordingConfig, as_table
 from edge.errors import EngineMissing, StorageError, UsageError
-from edge.events import Event
+from edge.events import Event, earlier
 from edge.runtime.virtual import VirtualLoop
-from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Pcm, Pixels, VideoFrame
+from edge.values import CHUNK_SAMPLES, NS_PER_SAMPLE, SAMPLE_RATE, AudioChunk, Pcm, Pixels, VideoFrame
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -84,8 +84,12 @@ _Job = _Line | _Sound | _Picture | _Close
 class Recorder:
     """Records one session. All methods belong to the loop's thread; none waits for the disk but ``open`` and ``close``."""
 
-    def __init__(self, config: RecordingConfig, on_stop: Callable[[StorageError], None] | None = None) -> None:
-        """``on_stop`` is called once, on the loop, when recording ends before the session does."""
+    def __init__(
+        self, config: RecordingConfig, on_stop: Callable[[StorageError], None] | None = None, *, origin: int = 0
+    ) -> None:
+        """``on_stop`` is called once, on the loop, when recording ends before the session; ``origin`` samples is its zero."""
+        self._origin = origin
+        self._origin_ns = origin * NS_PER_SAMPLE
         self.config = config
         self.folder: Path | None = None
         """Where the bundle is; None before ``open``."""
@@ -127,28 +131,30 @@ class Recorder:
 
     def event(self, event: Event) -> None:
         """Records an event."""
-        self._put("events", _Line(bundle.EVENTS, event.line()))
+        self._put("events", _Line(bundle.EVENTS, earlier(event, self._origin_ns).line()))
 
     def sound(self, chunk: AudioChunk) -> None:
         """Records what the microphone gave. A gap in its media time becomes silence."""
-        self._put("microphone", _Sound(bundle.MICROPHONE, chunk.pcm, chunk.start), _BULK)
+        if chunk.start >= self._origin:
+            self._put("microphone", _Sound(bundle.MICROPHONE, chunk.pcm, chunk.start - self._origin), _BULK)
 
     def played(self, pcm: Pcm, start: int) -> None:
         """Records what the loudspeaker was given at media time ``start`` in samples.
 
         It is heard then, or behind what plays already: the speaker keeps a chunk ahead, and its timers wake a little late.
         """
+        start -= self._origin
         start = self._played if start <= self._played + _JOINED and self._played else start
         self._played = start + len(pcm)
         self._put("speaker", _Sound(bundle.SPEAKER, pcm, start), _BULK)
 
     def frame(self, frame: VideoFrame) -> None:
         """Records a picture, if the last one is ``1 / frames_per_second`` old."""
-        if self.config.frames_per_second == 0 or frame.t_ns < self._next_frame:
+        if self.config.frames_per_second == 0 or frame.t_ns < max(self._next_frame, self._origin_ns):
             return
         self._next_frame = frame.t_ns + round(1e9 / self.config.frames_per_second)
         file = f"frames/{frame.index:06d}.jpg"
-        line = json.dumps({"index": frame.index, "t_ns": frame.t_ns, "file": file})
+        line = json.dumps({"index": frame.index, "t_ns": frame.t_ns - self._origin_ns, "file": file})
         virtual = isinstance(self._loop, VirtualLoop)
         if not self.recording:
             return
@@ -159,7 +165,7 @@ class Recorder:
 
     def tap(self, name: str, t_ns: int) -> None:
         """Records a tap."""
-        self._put("taps", _Line(bundle.TAPS, json.dumps({"t_ns": t_ns, "name": name})))
+        self._put("taps", _Line(bundle.TAPS, json.dumps({"t_ns": t_ns - self._origin_ns, "name": name})))
 
     def photo(self, frame: VideoFrame) -> str:
         """Keeps a picture that the wearer asked for; gives its name in the bundle, empty where nothing is recorded."""

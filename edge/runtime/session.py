@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from edge import __version__
@@ -22,6 +23,8 @@ from edge.events import (
     Notice,
     PartialHeard,
     PhotoTaken,
+    ReplyPaused,
+    ReplyResumed,
     SessionEnded,
     SessionStarted,
     Speaking,
@@ -29,12 +32,15 @@ from edge.events import (
     TurnEnded,
     Woke,
     final_heard,
+    link_changed,
 )
 from edge.policy.dialog import History
+from edge.policy.ending import unfinished
+from edge.policy.interruption import Verdict, verdict
 from edge.policy.phrases import commands
 from edge.policy.prompts import opening
 from edge.policy.router import Route, Router
-from edge.policy.turns import Said, State
+from edge.policy.signals import Said, State
 from edge.ports import Link
 from edge.runtime.aside import chime, say
 from edge.runtime.device import Device, Recording
@@ -48,6 +54,7 @@ from edge.skill import Act, Skill
 from edge.values import (
     NS_PER_SAMPLE,
     SAMPLE_RATE,
+    Condition,
     Exchange,
     Prompt,
     Transcript,
@@ -74,22 +81,21 @@ class Session:
         *,
         emit: Callable[[Event], None],
         wall_time: Callable[[], datetime],
-        recording: Recording | None = None,
     ) -> None:
         self.config = config
         self.engines = engines
         self.skills = skills
         self.style = VoiceStyle(config.voice.rate, config.voice.pitch, config.voice.volume)
         self.speech_bound = samples(config.speaker.queue)
-        self.device = Device(link, recording, tapped=self._tapped, lost=self._lost)
+        self.device = Device(link, tapped=self._tapped, changed=self._condition, lost=self._lost)
         self._emit = emit
         self._wall_time = wall_time
         self._history = History()
         self._router = Router(skills)
-        self.speaker = Speaker(self.device.play, link.flush, sink_delay_s=link.sink_delay_s)
+        self.speaker = Speaker(self.device.play, self.device.flush, sink_delay_s=link.sink_delay_s)
         self.sight = Sight(config.sight, engines.text_reader, engines.code_reader, engines.scene_meter, emit=self.emit)
         phrases = tuple(commands(phrase for skill in skills for phrase in skill.phrases))
-        self.listener = Listener(config.turns, engines, self, phrases)
+        self.listener = Listener(config, engines, self, phrases, self.device.reference)
         self._turn: Turn | None = None
         self._turns = 0
         self._attempts: dict[Attempt, Turn] = {}
@@ -115,15 +121,14 @@ class Session:
                     group.create_task(self.sight.run(self.device.camera)),
                     group.create_task(self.device.look()),
                     group.create_task(self.device.feel()),
+                    group.create_task(self.device.attend()),
                 ]
                 sources = [
                     group.create_task(self.device.listen()),
                     group.create_task(self.listener.run(self.device.microphone)),
                 ]
                 group.create_task(self._warm_up())
-                if self.device.recording is not None and self.config.recording.announce:
-                    self.emit(Notice(t_ns=self.now_ns(), code="recording", text="This session is being recorded."))
-                    group.create_task(self.say("Recording."))
+                self._announce_recording()
                 ending = group.create_task(self._ending.wait())
                 await asyncio.wait([ending, sources[-1]], return_when=asyncio.FIRST_COMPLETED)
                 if not self._ending.is_set():
@@ -154,6 +159,16 @@ class Session:
     async def over(self) -> None:
         """Waits for the session's end."""
         await self._gone.wait()
+
+    def record(self, recording: Recording | None) -> None:
+        """Hands everything that happens to a recorder from now on, and says so aloud; None ends that."""
+        self.device.recording = recording
+        self._announce_recording()
+
+    def _announce_recording(self) -> None:
+        if self.device.recording is not None and self.config.recording.announce and self._group is not None:
+            self.emit(Notice(t_ns=self.now_ns(), code="recording", text="This session is being recorded."))
+            self._group.create_task(self.say("Recording."))
 
     async def idle(self) -> None:
         """Waits until no question is being answered."""
@@ -189,6 +204,7 @@ class Session:
         """Tells the world, and the recording."""
         if self.device.recording is not None:
             self.device.recording.event(event)
+        self.device.link.tell(event)
         self._emit(event)
 
     # -- the link --------------------------------------------------------------------------------------------------------
@@ -202,12 +218,26 @@ class Session:
         match name:
             case "tap" | "hold" if policy.state is State.MUTED:
                 self.unmute()
-            case "tap" if policy.state in (State.THINKING, State.SPEAKING):
+            case "tap" if policy.state in (State.THINKING, State.SPEAKING, State.PAUSED):
                 self.listener.act(policy.stop(now))
             case "tap" | "hold":
                 self.listener.act(policy.call(name, now))
             case "release":
                 self.listener.act(policy.cut(now))
+
+    def _condition(self, condition: Condition) -> None:
+        before, self.device.condition = self.device.condition, condition
+        self.speaker.sink_delay_s = condition.sink_delay_s
+        self.listener.cancelling = not condition.echo_cancelled
+        if (before.device, before.echo_cancelled) != (condition.device, condition.echo_cancelled) and self._group is not None:
+            self._group.create_task(self.listener.sound_path_changed())
+        if before.present and not condition.present:
+            self.speaker.hold("absent")
+            self.listener.lost()
+        elif condition.present and not before.present:
+            self.speaker.release("absent")
+        if replace(condition, sink_delay_s=before.sink_delay_s) != before:  # the delay moves all the time
+            self.emit(link_changed(condition, self.now_ns()))
 
     def unmute(self) -> None:
         """Microphone and camera on again."""
@@ -221,6 +251,7 @@ class Session:
     def called(self, by: str) -> None:
         """The wearer called: the camera's pictures begin to matter."""
         self.emit(Woke(t_ns=self.now_ns(), by=by))
+        self.device.link.snap()
         self.sight.prefetch(self.now_ns())
 
     def partial(self, event: PartialHeard) -> None:
@@ -243,7 +274,9 @@ class Session:
             self._confirm(turn)
         if turn.skill.urgent:
             return Said.URGENT
-        return Said.COMMAND if route.score >= 1 and route.skill.phrases else Said.OPEN
+        if route.score >= 1 and route.skill.phrases:
+            return Said.COMMAND
+        return Said.UNFINISHED if unfinished(transcript.text) else Said.OPEN
 
     def ended(self, attempt: Attempt, reason: str, silence: int) -> None:
         """The question has ended: what was begun may be heard."""
@@ -266,7 +299,36 @@ class Session:
     def barged_in(self, onset: int) -> None:
         """Falls silent, now; what comes is a question."""
         self._cut()
+        self.device.link.snap()
         self.sight.prefetch(self.now_ns())
+
+    def paused(self) -> None:
+        """Falls silent, now; what was not heard may yet be."""
+        self.speaker.hold("speech")
+        if self._turn is not None:
+            played = round(self._turn.playback.played * 1000 / SAMPLE_RATE, 1)
+            self.emit(ReplyPaused(t_ns=self.now_ns(), turn=self._turn.number, played_ms=played))
+
+    def released(self, reason: str) -> None:
+        """Goes on where it fell silent."""
+        self.speaker.release("speech")
+        if self._turn is not None:
+            self.emit(ReplyResumed(t_ns=self.now_ns(), turn=self._turn.number, reason=reason))
+
+    def overheard(self, transcript: Transcript, speech_s: float) -> Verdict:
+        """Judges words spoken over the reply. Without barge-in only what cannot wait counts."""
+        turns = self.config.turns
+        if not turns.barge_in:
+            route = self._router.route(transcript.text, transcript.confidence, transcript.source)
+            return Verdict.CUT if route.skill.urgent else Verdict.UNSURE
+        return verdict(
+            transcript.text,
+            confidence=transcript.confidence,
+            source=transcript.source,
+            speech_s=speech_s,
+            being_said=[self._turn.answer] if self._turn is not None else [],
+            min_words=turns.barge_in_words,
+        )
 
     def gave_up(self) -> None:
         """Nobody spoke after the wake word."""
@@ -352,6 +414,7 @@ class Session:
         if self._turn is not None:
             if self._turn.confirmed:
                 self.speaker.flush()
+                self.speaker.release("speech")
             self._turn.cut()
             self._turn.done.cancel()
             self._turn = None
@@ -372,6 +435,7 @@ class Session:
             timings_ms=turn.marks.timings(),
         )
         self.emit(ended)
+        self.speaker.release("speech")
         self._turn = None
         self._idle.set()
         if not turn.done.done():

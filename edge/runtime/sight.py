@@ -64,6 +64,12 @@ class Sight:
         self._asked_ns = 0
         self._told: set[type[Event]] = set()
         self._begun = asyncio.Event()
+        self.chosen: VideoFrame | None = None
+        """The picture that the last question was about."""
+        self.chosen_reading: Reading | None = None
+        """The text in it, where it was asked for."""
+        self.chosen_codes: tuple[Code, ...] = ()
+        """The codes in it, where they were asked for."""
 
     async def run(self, camera: AsyncIterable[VideoFrame]) -> None:
         """Takes pictures until the camera ends or the task is cancelled; then gives up all work in hand."""
@@ -101,6 +107,7 @@ class Sight:
         self._ahead_until_ns = None
         self._asked_ns = at_ns
         self._told.clear()
+        self.chosen, self.chosen_reading, self.chosen_codes = chosen.frame, None, ()
         age_ms = round((at_ns - chosen.frame.t_ns) / 1e6, 1)
         self._emit(FrameChosen(t_ns=at_ns, index=chosen.frame.index, age_ms=age_ms, sharpness=round(chosen.sharpness, 1)))
         return chosen.frame
@@ -108,6 +115,8 @@ class Sight:
     async def reading(self, frame: VideoFrame) -> Reading:
         """Gives the text in a picture, in reading order. Raises EngineMissing and what engines raise."""
         reading = await self._readings.get(frame)
+        if self.chosen is not None and frame.pixels is self.chosen.pixels:
+            self.chosen_reading = reading
         if self._first(TextSeen):
             lines = tuple(line.text for line in reading.lines)
             self._emit(TextSeen(t_ns=self._asked_ns, lines=lines, blurred=reading.blurred))
@@ -116,6 +125,8 @@ class Sight:
     async def codes(self, frame: VideoFrame) -> tuple[Code, ...]:
         """Gives the codes in a picture. Raises EngineMissing and what engines raise."""
         codes = await self._codes.get(frame)
+        if self.chosen is not None and frame.pixels is self.chosen.pixels:
+            self.chosen_codes = codes
         if self._first(CodesSeen):
             self._emit(CodesSeen(t_ns=self._asked_ns, codes=tuple(code.data for code in codes)))
         return codes

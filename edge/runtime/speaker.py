@@ -19,6 +19,8 @@ from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, Pcm, SpeechChunk, WordMark
 CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE
 LEAD = 1
 """Chunks that the glasses may hold unplayed: one rides out a late wake-up of the loop."""
+REWIND_CHUNKS = 100
+"""Chunks that a paused reply can be taken back by: no link holds more than two seconds."""
 
 
 class Playback:
@@ -43,6 +45,7 @@ class Playback:
         self._written = 0
         self._closed = False
         self._changed = asyncio.Event()
+        self._handed: deque[Pcm] = deque()
         self._utterances: list[Utterance] = []
         self._marks: list[WordMark] = []
 
@@ -56,15 +59,13 @@ class Playback:
         self._marks = []
         self._utterances.append(Utterance(self._marks, self._written))
 
-    async def add(self, chunk: SpeechChunk) -> None:
-        """Takes the next piece of speech; waits while the queue is full. What comes after a cut is dropped."""
+    async def room(self) -> None:
+        """Waits while the queue is full."""
         while self._waiting >= self._bound and not self.cut:
-            self._changed.clear()
-            await self._changed.wait()
-        self.put(chunk)
+            await self.changed()
 
     def put(self, chunk: SpeechChunk) -> None:
-        """Takes a short sound without waiting, past the bound."""
+        """Takes the next piece of speech without waiting, past the bound; what comes after a cut is dropped."""
         if self.cut:
             return
         self._marks.extend(chunk.words)
@@ -82,13 +83,30 @@ class Playback:
         """The text whose words were wholly played."""
         return heard(self._utterances, self.played)
 
-    async def take(self, size: int) -> Pcm | None:
-        """Gives up to ``size`` samples, waiting for the first; None at the end."""
+    @property
+    def waiting(self) -> int:
+        """Samples that wait to be taken."""
+        return self._waiting
+
+    async def more(self) -> bool:
+        """Waits until there is something to take; False at the end."""
         while not self._waiting:
             if self._closed or self.cut:
-                return None
-            self._changed.clear()
-            await self._changed.wait()
+                return False
+            await self.changed()
+        return True
+
+    async def changed(self) -> None:
+        """Waits until something was put, taken, cut, or poked."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    def poke(self) -> None:
+        """Lets whoever waits look again."""
+        self._changed.set()
+
+    def take(self, size: int) -> Pcm:
+        """Gives up to ``size`` samples of those that wait; they count as played."""
         parts: list[Pcm] = []
         while size and self._chunks:
             head = self._chunks.popleft()
@@ -100,7 +118,24 @@ class Playback:
         taken = np.concatenate(parts)
         self._waiting -= len(taken)
         self._changed.set()
+        self.played += len(taken)
+        self._handed.append(taken)
+        while len(self._handed) > REWIND_CHUNKS:
+            self._handed.popleft()
         return taken
+
+    def rewind(self, count: int) -> None:
+        """Takes back the newest ``count`` samples that were taken: nobody has heard them. At most the last two seconds."""
+        while count > 0 and self._handed and not self.cut:
+            last = self._handed.pop()
+            if len(last) > count:
+                self._handed.append(last[:-count])
+                last = last[-count:]
+            count -= len(last)
+            self.played -= len(last)
+            self._waiting += len(last)
+            self._chunks.appendleft(last)
+        self._changed.set()
 
     def stop(self) -> None:
         """Drops what waits."""
@@ -118,16 +153,23 @@ class Speaker:
     """
 
     def __init__(self, play: Callable[[Pcm], None], flush: Callable[[], int], *, sink_delay_s: float = 0.0) -> None:
+        self.sink_delay_s = sink_delay_s
+        """Seconds from ``play`` until the sound is heard."""
         self._play = play
         self._flush = flush
-        self._sink_delay = sink_delay_s
         self._queue: Channel[Playback] = Channel("speaker", 8)
         self._current: Playback | None = None
+        self._holds: set[str] = set()
 
     @property
     def queue(self) -> Channel[Playback]:
         """What waits to be played."""
         return self._queue
+
+    @property
+    def waiting_s(self) -> float:
+        """Seconds of sound that are made and not played."""
+        return self._current.waiting / SAMPLE_RATE if self._current is not None else 0.0
 
     def give(self, playback: Playback) -> bool:
         """Queues a playback; False, and it is cut, when too many wait."""
@@ -144,6 +186,18 @@ class Speaker:
         for waiting in self._queue.flush():
             waiting.stop()
 
+    def hold(self, why: str) -> None:
+        """Falls silent, at once; what was not heard is played after ``release``. Several may hold, each by its own name."""
+        if not self._holds and self._current is not None:
+            self._current.rewind(self._flush())
+        self._holds.add(why)
+
+    def release(self, why: str) -> None:
+        """Goes on, once nobody holds any more."""
+        self._holds.discard(why)
+        if self._current is not None:
+            self._current.poke()
+
     async def run(self) -> None:
         """Plays until the queue is closed."""
         async for playback in self._queue:
@@ -159,22 +213,42 @@ class Speaker:
     async def _play_out(self, playback: Playback) -> None:
         loop = asyncio.get_running_loop()
         due = -1.0
-        while True:
-            pcm = await playback.take(CHUNK_SAMPLES)
-            if playback.cut or pcm is None:
-                break
+        while not playback.cut:
+            if self._holds:
+                await playback.changed()
+                due = -1.0
+                continue
+            if not await playback.more():
+                # The last sample was handed over, not heard: until it is, a hold can take it back.
+                if await self._heard_out(playback, due):
+                    break
+                continue
+            if self._holds or playback.cut:
+                continue
+            pcm = playback.take(CHUNK_SAMPLES)
             now = loop.time()
             if due < now - LEAD * CHUNK_S:  # the start, or the voice fell behind: a new timeline begins now
                 due = now
             if playback.first_at is None:
-                playback.first_at = now + self._sink_delay
+                playback.first_at = now + self.sink_delay_s
                 if playback.on_first is not None:
                     playback.on_first()
             self._play(pcm if len(pcm) == CHUNK_SAMPLES else np.pad(pcm, (0, CHUNK_SAMPLES - len(pcm))))
-            playback.played += len(pcm)
             due += len(pcm) / SAMPLE_RATE
             wait = due - LEAD * CHUNK_S - loop.time()
             if wait > 0:
                 await asyncio.sleep(wait)
-        if not playback.cut and due > 0:
-            await asyncio.sleep(max(0.0, due + self._sink_delay - loop.time()))
+
+    async def _heard_out(self, playback: Playback, due: float) -> bool:
+        """Waits until the last sample was heard; False when a hold took some back first."""
+        loop = asyncio.get_running_loop()
+        while not (self._holds or playback.waiting or playback.cut) and due > 0:
+            left = due + self.sink_delay_s - loop.time()
+            if left <= 0:
+                break
+            try:
+                async with asyncio.timeout(left):
+                    await playback.changed()
+            except TimeoutError:
+                break
+        return not (self._holds or playback.waiting)

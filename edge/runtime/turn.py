@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 MAX_ANSWER = 4000
 """Characters of the longest answer; a skill or a model that gives more is cut with an error."""
+SENTENCES = 64
+"""Sentences that may wait for the voice. The model runs ahead of the listening: others wait for it."""
 
 
 @dataclass
@@ -147,7 +149,7 @@ class Turn:
         self._task = asyncio.current_task()
         if self.interrupted:
             return
-        pieces: Channel[str] = Channel("sentences", 4)
+        pieces: Channel[str] = Channel("sentences", SENTENCES)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._think(pieces))
             group.create_task(self._speak(pieces))
@@ -238,13 +240,15 @@ class Turn:
         if lane is None:
             return
         style = self.host.style
+        # Room for the sentence's first sample is room for all of it: a voice that others wait for is not held by one listener.
+        await self.playback.room()
         self.playback.begin()
         try:
             async with aclosing(lane.stream(lambda voice, stop: voice.synthesize(text, style, stop), stop=self.stop)) as chunks:
                 async for chunk in chunks:
                     if self.marks.first_audio is None:
                         self.marks.first_audio = asyncio.get_running_loop().time()
-                    await self.playback.add(chunk)
+                    self.playback.put(chunk)
         except EngineError as error:
             self.host.failed(error)
 

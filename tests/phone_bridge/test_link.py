@@ -16,6 +16,7 @@ from edge.values import AudioChunk
 from phone_bridge.bundle import BundleLink
 from phone_bridge.file import FileLink
 from phone_bridge.link import open_link
+from phone_bridge.server import WebRtcStation
 from phone_bridge.sim import Network, SimGlasses
 
 
@@ -28,7 +29,12 @@ def test_a_network_is_named_in_the_uri() -> None:
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("webrtc://0.0.0.0:8080", "come with a later release"),
+        ("webrtc:", "write webrtc://HOST:PORT"),
+        ("webrtc://0.0.0.0:many", "Port could not be cast"),
+        ("webrtc://0.0.0.0:70000", "Port out of range"),
+        ("webrtc://0.0.0.0:1/page", "names no place"),
+        ("webrtc://me:secret@0.0.0.0:1", "names no place"),
+        ("webrtc://[::1:1", "Invalid IPv6"),
         ("ble:", "come with a later release"),
         ("xiaozhi://0.0.0.0:1", "come with a later release"),
         ("fiel:x.wav", "did you mean 'file'"),
@@ -43,6 +49,25 @@ def test_what_names_no_link(uri: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         open_link(uri)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("uri", "host", "port", "secure"),
+    [
+        ("webrtc://0.0.0.0:9000", "0.0.0.0", 9000, True),
+        ("webrtc://192.0.2.7", "192.0.2.7", 8443, True),
+        ("webrtc://[2001:db8::7]", "2001:db8::7", 8443, True),
+        ("webrtc://[::]:9000", "::", 9000, True),
+        ("webrtc://glasses.example", "glasses.example", 8443, True),
+        ("webrtc://127.0.0.1", "127.0.0.1", 8080, False),
+        ("webrtc://localhost", "localhost", 8080, False),
+        ("webrtc://[::1]:0", "::1", 0, False),
+    ],
+)
+def test_a_station_is_served_with_tls_unless_it_is_for_this_machine_alone(uri: str, host: str, port: int, secure: bool) -> None:
+    station = open_link(uri)
+    assert isinstance(station, WebRtcStation)
+    assert (station.host, station.port, station.secure) == (host, port, secure)
 
 
 def make_files(folder: Path) -> None:

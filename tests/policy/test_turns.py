@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edge.config import TurnsConfig
-from edge.policy.turns import BargedIn, Began, Called, Ended, GaveUp, Hinted, Resumed, Said, Signal, State, TurnPolicy
+from edge.policy.signals import BargedIn, Began, Called, Ended, GaveUp, Hinted, Paused, Released, Resumed, Said, Signal, State
+from edge.policy.turns import TurnPolicy
 
 WINDOW = 320
 MS = 16
@@ -123,38 +124,119 @@ def speaking(**changes: float | bool) -> Line:
     return line
 
 
-def test_barge_in_needs_a_minimum_of_speech() -> None:
+def paused() -> Line:
+    line = speaking()
+    line.feed("..########")
+    assert line.policy.state is State.PAUSED
+    return line
+
+
+def test_speech_over_the_reply_pauses_it() -> None:
     line = speaking()
     assert line.feed("..###......") == [], "60 ms are a click"
     start = line.at
     signals = line.feed("########")
-    assert kinds(signals) == [BargedIn, Began]
-    cut, began = signals
-    assert isinstance(cut, BargedIn) and cut.onset == start
-    assert cut.at - cut.onset == 4 * WINDOW, "64 ms, in windows of 20 ms"
+    assert kinds(signals) == [Paused, Began]
+    pause, began = signals
+    assert isinstance(pause, Paused) and pause.onset == start
+    assert pause.at - pause.onset == 4 * WINDOW, "64 ms, in windows of 20 ms"
     assert began.at == start - 400 * MS, "the recogniser gets the whole word, pre-roll included"
-    assert line.policy.state is State.LISTENING
+    assert kinds(line.feed("#" * 20 + "." * 60)) == [Hinted], "nothing ends before the words are known"
+    assert line.policy.state is State.PAUSED
+
+
+def test_words_for_the_assistant_cut_the_reply_and_are_a_question() -> None:
+    line = paused()
+    (cut,) = line.policy.interrupted(line.at)
+    assert isinstance(cut, BargedIn) and cut.spoken
+    assert line.state() is State.LISTENING
     assert kinds(line.feed("#" * 20 + "." * 40)) == [Hinted, Ended]
 
 
-def test_without_barge_in_only_a_call_cuts() -> None:
+def test_what_was_not_meant_for_the_assistant_lets_the_reply_go_on() -> None:
+    line = paused()
+    line.feed("." * 5)
+    (released,) = line.policy.released(line.at, "backchannel")
+    assert isinstance(released, Released) and released.reason == "backchannel"
+    assert line.state() is State.SPEAKING
+    assert line.policy.interrupted(line.at) == [], "too late"
+    assert kinds(line.feed("." * 10 + "#" * 4)) == [Paused, Began], "the next one is judged anew"
+
+
+def test_a_sound_without_words_does_not_hold_the_reply_for_ever() -> None:
+    line = paused()
+    signals = line.feed("#" * 300)
+    assert kinds(signals) == [Released]
+    assert 3.0 <= signals[0].at / 16000 - 1.2 <= 3.2
+    assert line.state() is State.SPEAKING, "and it is not judged again while it goes on"
+    assert kinds(line.feed("." + "#" * 4)) == [Paused, Began]
+
+
+def test_in_half_duplex_nothing_pauses_but_words_can_still_cut() -> None:
     line = speaking(barge_in=False)
-    assert line.feed("#" * 100) == []
+    assert kinds(line.feed("#" * 10 + "." * 5)) == [Began, Hinted]
+    assert line.policy.state is State.SPEAKING
+    (cut,) = line.policy.interrupted(line.at)
+    assert isinstance(cut, BargedIn)
+    assert kinds(line.policy.understood(Said.URGENT, line.at)) == [Ended]
+    line = speaking(barge_in=False)
+    line.feed("#" * 10)
     assert kinds(line.call()) == [BargedIn, Called]
 
 
-@pytest.mark.parametrize("state", [State.IDLE, State.LISTENING, State.THINKING, State.SPEAKING])
+def test_speech_that_outlasts_the_reply_is_a_question() -> None:
+    line = speaking(barge_in=False)
+    line.feed("#" * 10)
+    line.policy.reply_ended(line.at)
+    assert line.policy.state is State.LISTENING
+    assert kinds(line.feed("#" * 10 + "." * 40)) == [Hinted, Ended]
+
+
+def test_a_recording_that_ends_over_the_reply_waits_for_the_words() -> None:
+    line = paused()
+    assert kinds(line.policy.cut(line.at)) == [Hinted]
+    line.policy.interrupted(line.at)
+    (ended,) = line.policy.understood(Said.OPEN, line.at)
+    assert isinstance(ended, Ended) and ended.reason == "input"
+
+
+def test_glasses_out_of_reach_end_a_question_and_keep_a_reply() -> None:
+    line = Line()
+    line.call()
+    line.feed("#" * 20)
+    line.policy.lost()
+    assert line.state() is State.IDLE
+    line = paused()
+    line.policy.lost()
+    assert line.state() is State.SPEAKING
+
+
+def test_a_word_that_asks_for_another_is_waited_for() -> None:
+    line = Line()
+    line.call()
+    line.feed("#" * 20 + "." * 5)
+    line.policy.understood(Said.UNFINISHED, line.at)
+    line.policy.end_of_turn(0.9, line.at)
+    signals = line.feed("." * 60)
+    (ended,) = signals
+    assert isinstance(ended, Ended) and 900 * MS <= ended.at - ended.last < 900 * MS + WINDOW
+
+
+@pytest.mark.parametrize("state", [State.IDLE, State.LISTENING, State.THINKING, State.SPEAKING, State.PAUSED])
 def test_stop_always_wins(state: State) -> None:
     line = Line()
     if state is not State.IDLE:
         line.call()
-    if state in (State.THINKING, State.SPEAKING):
+    answering = (State.THINKING, State.SPEAKING, State.PAUSED)
+    if state in answering:
         line.feed("#" * 20 + "." * 40)
-    if state is State.SPEAKING:
+    if state in (State.SPEAKING, State.PAUSED):
         line.policy.reply_began()
+    if state is State.PAUSED:
+        line.feed("#" * 5)
     assert line.policy.state is state
     cut = line.policy.stop(line.at)
-    assert kinds(cut) == ([BargedIn] if state in (State.THINKING, State.SPEAKING) else [])
+    assert kinds(cut) == ([BargedIn] if state in answering else [])
     assert line.policy.state is State.IDLE
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from edge.config import Config, TurnsConfig
 from edge.events import Event
-from edge.policy.turns import State
+from edge.policy.signals import State
 from edge.runtime.engines import Ears, Engines
 from edge.runtime.lane import Lane
 from edge.runtime.session import Session

@@ -53,7 +53,7 @@ async def test_plays_what_it_was_given_to_the_sample_at_the_pace_of_sound(ear: E
     chunk = words(5)
     ear.speaker.give(playback)
     began = loop.time()
-    await playback.add(chunk)
+    playback.put(chunk)
     playback.close()
     await playback.finished.wait()
     assert np.array_equal(ear.sound[: len(chunk.pcm)], chunk.pcm)
@@ -68,7 +68,7 @@ async def test_plays_what_it_was_given_to_the_sample_at_the_pace_of_sound(ear: E
 async def test_a_flush_in_the_middle_of_a_word_leaves_the_words_before_it(ear: Ear) -> None:
     playback = Playback(SAMPLE_RATE * 10)
     playback.begin()
-    await playback.add(words(10))
+    playback.put(words(10))
     ear.speaker.give(playback)
     await asyncio.sleep(0.35)
     ear.unplayed = 320
@@ -89,7 +89,8 @@ async def test_the_voice_is_held_back_when_the_queue_is_full(ear: Ear) -> None:
     async def speak() -> None:
         nonlocal added
         for _ in range(40):
-            await playback.add(SpeechChunk(np.ones(1600, np.int16)))
+            await playback.room()
+            playback.put(SpeechChunk(np.ones(1600, np.int16)))
             added += 1
         playback.close()
 
@@ -104,9 +105,10 @@ async def test_the_voice_is_held_back_when_the_queue_is_full(ear: Ear) -> None:
 
 async def test_a_cut_frees_a_voice_that_waits() -> None:
     playback = Playback(320)
-    await playback.add(SpeechChunk(np.ones(640, np.int16)))
-    waiting = asyncio.create_task(playback.add(SpeechChunk(np.ones(320, np.int16))))
+    playback.put(SpeechChunk(np.ones(640, np.int16)))
+    waiting = asyncio.create_task(playback.room())
     await asyncio.sleep(0)
+    assert not waiting.done()
     playback.stop()
     await waiting
     assert playback.written == 640
@@ -116,10 +118,10 @@ async def test_after_an_underrun_the_timeline_begins_anew(ear: Ear) -> None:
     loop = asyncio.get_running_loop()
     playback = Playback(SAMPLE_RATE)
     ear.speaker.give(playback)
-    await playback.add(SpeechChunk(np.ones(640, np.int16)))
+    playback.put(SpeechChunk(np.ones(640, np.int16)))
     await asyncio.sleep(1.0)
     late = loop.time()
-    await playback.add(SpeechChunk(np.ones(640, np.int16)))
+    playback.put(SpeechChunk(np.ones(640, np.int16)))
     playback.close()
     await playback.finished.wait()
     assert [round(at - late, 3) for at, _ in ear.given[2:]] == [0.0, 0.0]
@@ -128,8 +130,8 @@ async def test_after_an_underrun_the_timeline_begins_anew(ear: Ear) -> None:
 
 async def test_two_playbacks_follow_each_other(ear: Ear) -> None:
     first, second = Playback(SAMPLE_RATE), Playback(SAMPLE_RATE)
-    await first.add(SpeechChunk(np.full(3200, 1, np.int16)))
-    await second.add(SpeechChunk(np.full(3200, 2, np.int16)))
+    first.put(SpeechChunk(np.full(3200, 1, np.int16)))
+    second.put(SpeechChunk(np.full(3200, 2, np.int16)))
     first.close()
     second.close()
     ear.speaker.give(first)
@@ -144,3 +146,59 @@ async def test_what_nobody_plays_is_cut_when_too_much_waits() -> None:
     playbacks = [Playback(320) for _ in range(9)]
     assert [ear.speaker.give(playback) for playback in playbacks] == [True] * 8 + [False]
     assert playbacks[8].cut
+
+
+async def test_a_held_reply_goes_on_at_the_sample_where_it_was_last_heard(ear: Ear) -> None:
+    playback = Playback(SAMPLE_RATE * 10)
+    chunk = words(10)
+    playback.put(chunk)
+    playback.close()
+    ear.speaker.give(playback)
+    await asyncio.sleep(0.35)
+    ear.unplayed = 500
+    ear.speaker.hold("speech")
+    handed = len(ear.sound)
+    assert playback.played == handed - 500
+    ear.speaker.hold("absent")
+    await asyncio.sleep(1.0)
+    ear.speaker.release("speech")
+    await asyncio.sleep(1.0)
+    assert len(ear.sound) == handed, "the other still holds"
+    ear.speaker.release("absent")
+    await playback.finished.wait()
+    heard = np.concatenate([ear.sound[: handed - 500], ear.sound[handed:]])
+    assert np.array_equal(heard[: len(chunk.pcm)], chunk.pcm)
+    assert playback.played == len(chunk.pcm)
+
+
+async def test_a_hold_after_the_last_sample_was_handed_over_takes_back_what_was_not_heard(ear: Ear) -> None:
+    ear.speaker.sink_delay_s = 0.2
+    playback = Playback(SAMPLE_RATE)
+    playback.put(words(1))
+    playback.close()
+    ear.speaker.give(playback)
+    await asyncio.sleep(0.15)
+    ear.unplayed = 800
+    ear.speaker.hold("speech")
+    assert playback.played == 800 and not playback.finished.is_set()
+    ear.unplayed = 0
+    ear.speaker.release("speech")
+    await playback.finished.wait()
+    assert playback.played == 1600
+
+
+async def test_a_reply_that_is_held_can_be_cut(ear: Ear) -> None:
+    playback = Playback(SAMPLE_RATE)
+    playback.put(words(5))
+    ear.speaker.give(playback)
+    await asyncio.sleep(0.1)
+    ear.speaker.hold("speech")
+    ear.speaker.flush()
+    ear.speaker.release("speech")
+    await playback.finished.wait()
+    following = Playback(SAMPLE_RATE)
+    following.put(words(1))
+    following.close()
+    ear.speaker.give(following)
+    await following.finished.wait()
+    assert following.played == 1600

@@ -1,0 +1,158 @@
+"""``run``, ``simulate`` and ``devices``: serving glasses that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import webbrowser
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from edge import app
+from edge.cli import loop
+from edge.cli.output import Output
+from edge.config import Config
+from edge.errors import NearsightError, UsageError
+from edge.events import Event
+from edge.household import Household, Watcher
+from edge.ports import Link, Station
+from edge.runtime.session import Session
+
+OWNER = "me"
+"""The wearer whom the first invitation is for."""
+
+
+class Printer:
+    """Prints what happens in a household: for people, or a JSON object a line."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def joined(self, wearer: str, session: Session, link: Link) -> None:
+        """Nothing: the session tells of its beginning itself."""
+
+    def event(self, wearer: str, event: Event) -> None:
+        """Prints an event."""
+        self._output.event(event, wearer)
+
+    def left(self, wearer: str) -> None:
+        """Nothing: the session tells of its end itself."""
+
+
+class Everybody:
+    """Several watchers as one."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def joined(self, wearer: str, session: Session, link: Link) -> None:
+        """Passes it on."""
+        for watcher in self._watchers:
+            watcher.joined(wearer, session, link)
+
+    def event(self, wearer: str, event: Event) -> None:
+        """Passes it on."""
+        for watcher in self._watchers:
+            watcher.event(wearer, event)
+
+    def left(self, wearer: str) -> None:
+        """Passes it on."""
+        for watcher in self._watchers:
+            watcher.left(wearer)
+
+
+def run(
+    links: Sequence[str], record: Path | None, profile: str | None, file: Path | None, *, wake: bool, as_json: bool
+) -> None:
+    """Serves every link and everybody who comes, until all links have ended or Ctrl-C."""
+    changes: dict[str, Any] = {"turns": {"wake": wake}}
+    if record is not None:
+        changes["recording"] = {"folder": str(record)}
+    config = app.load_config(profile, file, changes)
+    uris = links or config.links
+    if not uris:
+        raise UsageError("no link: give --link URI, or links = [...] in the configuration")
+    output = Output(as_json=as_json)
+    opened = [app.open_link(uri, **_options(uri, config)) for uri in uris]
+    try:
+        loop.run(_run(config, opened, output))
+    except loop.Interrupted:
+        print("nearsight: stopped", file=sys.stderr)
+    except BaseExceptionGroup as errors:
+        known = errors.subgroup(NearsightError)
+        raise (_first(known) if known is not None else errors) from None
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    """The first error of a tree of groups."""
+    inner: BaseException = errors
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner
+
+
+def _options(uri: str, config: Config) -> dict[str, Any]:
+    return {"serve": config.serve} if uri.startswith("webrtc:") else {}
+
+
+async def _run(config: Config, opened: Sequence[Link | Station], output: Output) -> None:
+    async with Household(config, Path("recordings"), Printer(output)) as household, asyncio.TaskGroup() as group:
+        for served in opened:
+            if isinstance(served, Station):
+                group.create_task(_attend(household, served, config))
+            else:
+                group.create_task(household.serve(served, served.uri))
+
+
+async def _attend(household: Household, station: Station, config: Config) -> None:
+    await station.open()
+    try:
+        _invite(station.invite("wearer", OWNER), station.uri)
+        await household.attend(station)
+    finally:
+        await station.close()
+
+
+def _invite(url: str, uri: str) -> None:
+    """Shows where a phone finds us, on standard error: standard output is for events."""
+    print(f"nearsight: serving {uri}. Open this once, on the phone or laptop that is to be the glasses:\n", file=sys.stderr)
+    print(f"  {url}\n\n{app.qr_code(url)}", file=sys.stderr, flush=True)
+
+
+def simulate(
+    host: str, port: int, recordings: Path, profile: str | None, file: Path | None, *, wake: bool, browser: bool, as_json: bool
+) -> None:
+    """Serves the desktop simulator and opens it in a browser, until Ctrl-C. Fetches missing models first."""
+    from edge.cli.models import ensure
+
+    config = app.load_config(profile, file, {"turns": {"wake": wake}})
+    ensure(config, as_json=as_json)
+    try:
+        loop.run(_simulate(config, f"webrtc://{host}:{port}", recordings, Output(as_json=as_json), browser=browser))
+    except loop.Interrupted:
+        print("nearsight: stopped", file=sys.stderr)
+    except BaseExceptionGroup as errors:
+        known = errors.subgroup(NearsightError)
+        raise (_first(known) if known is not None else errors) from None
+
+
+async def _simulate(config: Config, uri: str, recordings: Path, output: Output, *, browser: bool) -> None:
+    from edge.studio import Studio
+
+    household = Household(config, recordings)
+    studio = Studio(household)
+    household.watcher = Everybody(studio, Printer(output))
+    station = app.open_link(uri, serve=config.serve, desk=studio)
+    assert isinstance(station, Station)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(studio.close)
+        await stack.enter_async_context(household)
+        stack.push_async_callback(station.close)
+        await station.open()
+        url = f"{station.invite('owner', OWNER)}&to=simulate"
+        print(f"nearsight: the simulator is at\n\n  {url}\n\nThis lets one browser in, once.", file=sys.stderr, flush=True)
+        if browser:
+            await asyncio.to_thread(webbrowser.open, url)
+        await household.attend(station)

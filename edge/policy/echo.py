@@ -1,0 +1,105 @@
+"""Listening while speaking: what the loudspeaker played, what of it may still be in the microphone, and what was meant.
+
+(Words follow in this file: signatures are final.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edge.values import Pcm, samples
+
+FLOOR_DB = -96.0
+"""What silence is said to be."""
+MEMORY = samples(10.0)
+SLACK = samples(0.06)
+"""Sound that comes this little after the end of the sound before it follows on: timers wake late, devices have a buffer."""
+AHEAD = samples(0.1)
+"""Sound may run this much ahead of the clock; more is no buffer, it is a clock that has drifted."""
+
+
+def level_db(pcm: Pcm) -> float:
+    """Gives the level of a run of samples in dB relative to full scale, -96 for silence or for no samples."""
+    if not len(pcm):
+        return FLOOR_DB
+    sound = pcm.astype(np.float32)
+    power = float(sound @ sound) / len(sound) / 32768.0**2
+    return max(FLOOR_DB, 10 * math.log10(power)) if power > 0 else FLOOR_DB
+
+
+class Reference:
+    """What the loudspeaker plays, on the microphone's media time: the canceller's far end. Remembers 10 s."""
+
+    def __init__(self) -> None:
+        self._ring: Pcm = np.zeros(MEMORY, np.int16)
+        self._head = 0  # one past the newest sample that the ring has a place for
+        self._end = -MEMORY  # one past the last sample played
+
+    def played(self, pcm: Pcm, at: int) -> None:
+        """Takes sound whose first sample leaves the loudspeaker at media time ``at``, about: sound that follows on is joined.
+
+        A loudspeaker plays without gaps what it is handed every 20 ms, early or late by some milliseconds.
+        """
+        start = self._end if self._end - AHEAD <= at <= self._end + SLACK else at
+        self._end = start + len(pcm)
+        self._advance(self._end)
+        oldest = self._head - MEMORY
+        self._write(max(start, oldest), pcm[max(0, oldest - start) :])
+
+    def flushed(self, since: int) -> None:
+        """Takes back what was to be played from media time ``since`` on."""
+        oldest = self._head - MEMORY
+        if self._end > max(since, oldest):
+            start = max(since, oldest)
+            self._write(start, np.zeros(self._end - start, np.int16))
+            self._end = since
+
+    def between(self, start: int, end: int) -> Pcm:
+        """Gives the sound from ``start`` to ``end``, zeros where nothing was played or where it is forgotten."""
+        found = np.zeros(end - start, np.int16)
+        first, last = max(start, self._head - MEMORY, 0), min(end, self._head)
+        if first < last:
+            places = np.arange(first, last) % MEMORY
+            found[first - start : last - start] = self._ring[places]
+        return found
+
+    def _advance(self, head: int) -> None:
+        """Makes room up to ``head``; what falls out of the memory is silence."""
+        if head > self._head:
+            fresh = max(self._head, head - MEMORY)
+            self._head = head
+            self._write(fresh, np.zeros(head - fresh, np.int16))
+
+    def _write(self, start: int, pcm: Pcm) -> None:
+        place = start % MEMORY
+        split = MEMORY - place
+        self._ring[place : place + len(pcm)] = pcm[:split]
+        self._ring[: max(0, len(pcm) - split)] = pcm[split:]
+
+
+class EchoGate:
+    """Which voice-activity windows are a voice of somebody's, and not what is left of the loudspeaker's.
+
+    ``judge`` is asked for every window (any window size), also while nothing plays; it costs no arrays.
+    """
+
+    def __init__(self, margin_db: float = 6.0) -> None:
+        self._margin_db = margin_db
+        self.reset()
+
+    def judge(self, probability: float, near_db: float, far_db: float, start: int, end: int) -> float:
+        """Gives the probability that the turn policy should see: the same, or 0 for what may be echo.
+
+        ``near_db`` is ``level_db`` of the window after cancelling, ``far_db`` that of the reference in the same span.
+        """
+        return probability
+
+    @property
+    def converged(self) -> bool:
+        """Whether the canceller has heard enough of the far end to be trusted (about 2.5 s of it)."""
+        return True
+
+    def reset(self) -> None:
+        """Forgets: call it with ``EchoCanceller.reset``, when the sound path changes."""

@@ -1,0 +1,283 @@
+"""Who may come in: one-time tokens that pair a device, and the keys that paired devices show from then on.
+
+A token has 128 bits, works once and for ten minutes, and is known to the process that made it alone. A key has 256 bits; the
+file ``keys.json`` holds its SHA-256 and nothing from which it could be made again. Random keys of that length need no slow
+hash: there is nothing to guess. The file is replaced as a whole under a lock, so that the command line may revoke a device
+while a station serves; the station sees that at its next ``sync``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge.config import ServeConfig
+from edge.errors import NearsightError, StorageError, UsageError
+
+ROLES = ("owner", "wearer")
+"""An owner sees the dashboard, the recordings and the devices; a wearer sees the own page."""
+TOKEN_LIFE_S = 600.0
+TOKENS = 64
+"""Invitations that may wait at once; one more takes the place of the oldest."""
+DEVICES = 256
+NAME_LENGTH = 64
+SEEN_EVERY_S = 60.0
+"""How old the time of a device's last visit may be in the file."""
+LOCK_PATIENCE_S = 2.0
+
+Clock = Callable[[], float]
+
+
+class Denied(NearsightError):
+    """Pairing is refused. ``reason`` is ``token_unknown``, ``token_used``, ``token_expired`` or ``too_many_devices``."""
+
+    code = "denied"
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A paired phone, browser or pair of glasses."""
+
+    id: str
+    """Names it in logs and commands. It opens nothing."""
+    name: str
+    wearer: str
+    role: str
+    paired: float
+    """Seconds since 1970."""
+    seen: float
+    """When it was last here, seconds since 1970."""
+
+
+@dataclass(slots=True)
+class _Invitation:
+    role: str
+    wearer: str
+    expires: float
+    used: bool = False
+
+
+@dataclass(slots=True)
+class _Entry:
+    device: Device
+    key_sha256: str
+
+
+def wall_time() -> float:
+    """The time of day, in seconds since 1970: people read in the list of devices when one was last here."""
+    return time.time()  # noqa: TID251 - a date for people and for the certificate
+
+
+def state_folder(serve: ServeConfig) -> Path:
+    """Where keys and certificate lie."""
+    if serve.state:
+        return Path(serve.state).expanduser()
+    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(home) / "nearsight"
+
+
+def open_access(serve: ServeConfig) -> Access:
+    """Gives the keys of this machine, read. Raises StorageError."""
+    access = Access(state_folder(serve))
+    access.open()
+    return access
+
+
+class Access:
+    """The keys of one installation, and the invitations of this process. Call it from one thread."""
+
+    def __init__(self, folder: Path, *, now: Clock = wall_time, clock: Clock = time.monotonic) -> None:
+        """``now`` gives the time of day for people, ``clock`` the time by which invitations expire."""
+        self._path = folder / "keys.json"
+        self._now = now
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._invitations: dict[str, _Invitation] = {}
+        self._read_as: tuple[int, int, int] | None = None
+        self._written = 0.0
+
+    def open(self) -> None:
+        """Reads the keys; none yet is no error. Raises StorageError."""
+        self._read()
+
+    def invite(self, role: str, wearer: str) -> str:
+        """Makes a token that pairs one device. Raises UsageError for an unknown role or a name that is none."""
+        if role not in ROLES:
+            raise UsageError(f"no role {role!r}: owner or wearer")
+        wearer = _name(wearer, "the wearer")
+        while len(self._invitations) >= TOKENS:
+            del self._invitations[next(iter(self._invitations))]
+        token = secrets.token_urlsafe(16)
+        self._invitations[_sha256(token)] = _Invitation(role, wearer, self._clock() + TOKEN_LIFE_S)
+        return token
+
+    def pair(self, token: str, name: str) -> tuple[Device, str]:
+        """Turns a token into a device and its key. The key is given here and never again.
+
+        Raises Denied, UsageError for a name that is none, StorageError where the key cannot be kept: the token then stays.
+        """
+        name = _name(name, "the device")
+        invitation = self._invitation(token)
+        with self._changing():
+            if len(self._entries) >= DEVICES:
+                raise Denied("too_many_devices", f"{DEVICES} devices are paired already: revoke one first")
+            now = self._now()
+            device = Device(self._fresh_id(), name, invitation.wearer, invitation.role, now, now)
+            key = secrets.token_urlsafe(32)
+            self._entries[device.id] = _Entry(device, _sha256(key))
+        invitation.used = True
+        return device, key
+
+    def check(self, key: str) -> Device | None:
+        """Gives the device that a key belongs to, and notes that it was here; None for a key that opens nothing."""
+        shown = _sha256(key)
+        found: _Entry | None = None
+        for entry in self._entries.values():
+            # All are compared, each in constant time: how long it takes says nothing of which one, if any, it was.
+            if hmac.compare_digest(entry.key_sha256, shown):
+                found = entry
+        if found is None:
+            return None
+        found.device = dataclasses.replace(found.device, seen=self._now())
+        return found.device
+
+    def device(self, device_id: str) -> Device | None:
+        """Gives a device by its id; None where it is not paired, or no longer."""
+        entry = self._entries.get(device_id)
+        return entry.device if entry is not None else None
+
+    def devices(self) -> tuple[Device, ...]:
+        """Gives the paired devices, the oldest first."""
+        return tuple(entry.device for entry in self._entries.values())
+
+    def revoke(self, device_id: str) -> Device:
+        """Takes a device's key away. Raises UsageError where there is no such device, StorageError."""
+        with self._changing():
+            entry = self._entries.pop(device_id, None)
+            if entry is None:
+                raise UsageError(f"no device {device_id!r}: `nearsight devices list` names them")
+        return entry.device
+
+    def sync(self) -> None:
+        """Sees what other processes changed, and writes from time to time when devices were last here.
+
+        Raises StorageError where the file is not what it was; the keys known before stay good then.
+        """
+        if self._stamp() != self._read_as:
+            self._read()
+        latest = max((entry.device.seen for entry in self._entries.values()), default=0.0)
+        if latest >= self._written + SEEN_EVERY_S:
+            with self._changing():
+                pass
+
+    def _invitation(self, token: str) -> _Invitation:
+        invitation = self._invitations.get(_sha256(token))
+        if invitation is None:
+            raise Denied("token_unknown", "this invitation is not known here: ask for a new one")
+        if invitation.used:
+            raise Denied("token_used", "this invitation was used already: ask for a new one")
+        if self._clock() >= invitation.expires:
+            raise Denied("token_expired", "this invitation has expired: ask for a new one")
+        return invitation
+
+    def _fresh_id(self) -> str:
+        while (device_id := secrets.token_hex(4)) in self._entries:
+            pass
+        return device_id
+
+    # The file.
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Holds the lock, reads what others wrote, lets the block change the entries and writes them."""
+        from filelock import FileLock, Timeout
+
+        before = dict(self._entries)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with FileLock(self._path.with_suffix(".lock"), timeout=LOCK_PATIENCE_S, mode=0o600):
+                self._read()
+                before = dict(self._entries)
+                yield
+                self._write()
+        except Timeout as error:
+            self._entries = before
+            raise StorageError(f"{self._path}: another process holds it") from error
+        except OSError as error:
+            self._entries = before
+            raise StorageError(f"{self._path}: cannot be written: {error.strerror or error}") from error
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._path.stat()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageError(f"{self._path}: {error.strerror or error}") from error
+        return status.st_ino, status.st_mtime_ns, status.st_size
+
+    def _read(self) -> None:
+        stamp = self._stamp()
+        try:
+            found = _entries(json.loads(self._path.read_text(encoding="utf-8"))) if stamp is not None else {}
+        except OSError as error:
+            raise StorageError(f"{self._path}: {error.strerror or error}") from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StorageError(f"{self._path}: is damaged; move it away, and pair the devices anew") from error
+        for device_id, entry in found.items():
+            known = self._entries.get(device_id)
+            if known is not None and known.device.seen > entry.device.seen:
+                entry.device = dataclasses.replace(entry.device, seen=known.device.seen)
+        self._entries = found
+        self._read_as = stamp
+
+    def _write(self) -> None:
+        rows = [{**dataclasses.asdict(entry.device), "key_sha256": entry.key_sha256} for entry in self._entries.values()]
+        fresh = self._path.with_suffix(".new")
+        # O_CREAT gives the mode only to a file that is not there yet.
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump({"version": 1, "devices": rows}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        self._read_as = self._stamp()
+        self._written = self._now()
+
+
+def _entries(table: Any) -> dict[str, _Entry]:
+    if table["version"] != 1:
+        raise ValueError("written by a later release")
+    found = {}
+    for row in table["devices"]:
+        name, wearer, role = (str(row[key]) for key in ("name", "wearer", "role"))
+        device = Device(str(row["id"]), name, wearer, role, float(row["paired"]), float(row["seen"]))
+        if device.role not in ROLES or len(row["key_sha256"]) != 64:
+            raise ValueError(f"device {device.id}")
+        found[device.id] = _Entry(device, row["key_sha256"])
+    return found
+
+
+def _sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _name(name: str, whose: str) -> str:
+    name = " ".join(name.split())
+    if not 0 < len(name) <= NAME_LENGTH or not name.isprintable():
+        raise UsageError(f"the name of {whose}: 1 to {NAME_LENGTH} printable characters")
+    return name

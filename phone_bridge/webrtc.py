@@ -1,0 +1,398 @@
+"""A wearer's glasses over WebRTC: one link that outlives its connections.
+
+A connection lost is not a wearer lost: phones change networks, pages are reloaded, batteries are swapped for another device.
+The link stays for ``keep`` seconds, says that the glasses are out of reach, and goes on with the next connection, its media
+time moved forward by the gap. A second device of the same wearer takes over at the moment at which it is connected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge.channel import Channel, Overflow
+from edge.clock import MediaClock
+from edge.errors import LinkError
+from edge.events import Event
+from edge.values import CHUNK_SAMPLES, AudioChunk, Condition, Pcm, VideoFrame
+from phone_bridge import control
+from phone_bridge.control import Message, StillChunk
+from phone_bridge.delays import Distance, Reply
+from phone_bridge.ear import Ear
+from phone_bridge.opus import Decoder
+from phone_bridge.peer import Peer
+from phone_bridge.photos import Photos
+from phone_bridge.view import Decoded, View
+
+if TYPE_CHECKING:
+    from phone_bridge.impair import Impairment
+
+logger = logging.getLogger(__name__)
+
+CAPTIONS = frozenset(
+    ("state", "wake", "partial", "final", "speak", "barge_in", "pause", "resume", "turn", "notice", "error", "link")
+)
+"""The events that a page shows."""
+SILENT_S = 1.5
+"""Nothing at all for so long, from a device whose microphone is on, means that it is out of reach."""
+UNANSWERED_S = 4.0
+"""The same for one whose microphone is off: four pings."""
+PING_S = 1.0
+TICK_S = 0.25
+_SILENCE = np.zeros(CHUNK_SAMPLES, np.int16)
+_SILENCE.setflags(write=False)
+
+
+class _State(Enum):
+    EXPECTED = "expected"
+    """No connection has come through yet."""
+    PRESENT = "present"
+    AWAY = "away"
+    OVER = "over"
+
+
+class WebRtcGlasses:
+    """The Link of one wearer; also the ``PeerSink`` of its connections.
+
+    A server answers an offer with ``Peer.answer(offer, glasses)``. Once that connection is through it attaches itself: a
+    half-open offer takes nothing over. ``on_attached`` tells of each connection that came through, the first one included:
+    that is when the glasses have arrived.
+    """
+
+    def __init__(
+        self, wearer: str, *, keep: float = 60.0, camera_fps: float = 5.0, uri: str = "webrtc:", version: str = ""
+    ) -> None:
+        """``keep`` is in seconds; ``camera_fps`` bounds how many pictures a second ``camera`` gives."""
+        self.uri = uri
+        self.wearer = wearer
+        self.on_attached: Callable[[WebRtcGlasses], None] | None = None
+        """Called whenever a connection came through."""
+        self.on_closed: Callable[[WebRtcGlasses], None] | None = None
+        """Called once, when the link is over: closed, left with ``bye``, or out of reach for longer than ``keep``."""
+        self._keep = keep
+        self._version = version
+        self._loop = asyncio.get_running_loop()
+        self._state = _State.EXPECTED
+        self._peer: Peer | None = None
+        self._private = False
+        self._impairment: Impairment | None = None
+        self._condition = Condition(present=False)
+        self._clock = MediaClock(self._loop.time())
+        self._decoder = Decoder()
+        self._ear = Ear(self._decoder, self._clock, self._heard)
+        self._view = View(camera_fps)
+        self._sound: Channel[AudioChunk] = Channel("microphone", 250, Overflow.DROP_OLDEST)
+        self._taps: Channel[str] = Channel("taps", 16, Overflow.DROP_OLDEST)
+        self._conditions: Channel[Condition] = Channel("conditions", 16, Overflow.DROP_OLDEST)
+        self._distance = Distance()
+        self._reply = Reply()
+        self._photos = Photos(self._send, lambda pixels, at: self._view.still(pixels, self._clock.media_ns(at)))
+        self._microphone_on = True
+        self._since = 0.0
+        """Loop time of the present state's beginning."""
+        self._unsent = 0
+        self._ticker: asyncio.TimerHandle | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the glasses can be reached now."""
+        return self._state is _State.PRESENT
+
+    @property
+    def closed(self) -> bool:
+        """Whether the link is over."""
+        return self._state is _State.OVER
+
+    @property
+    def peer(self) -> Peer | None:
+        """The present connection."""
+        return self._peer
+
+    @property
+    def sink_delay_s(self) -> float:
+        """Seconds from ``play`` until the sound is at the ear, as the page reports it; a default before its first report."""
+        return self._distance.sink.value
+
+    @property
+    def impairment(self) -> Impairment | None:
+        """What lies on the line of present and later connections; None for nothing."""
+        return self._impairment
+
+    @impairment.setter
+    def impairment(self, impairment: Impairment | None) -> None:
+        self._impairment = impairment
+        if impairment is not None and self._peer is not None:
+            self._peer.impair(impairment)
+
+    # The server's side.
+
+    def attach(self, peer: Peer) -> None:
+        """Takes a connection that came through; one that was there is told ``replaced`` and closed. Called by the peer."""
+        if self.closed:
+            peer.close_soon("over", control.message("bye", reason="over"))
+            return
+        before, self._peer = self._peer, peer
+        if before is not None:
+            before.close_soon("replaced", control.message("replaced"))
+        self._distance = Distance()
+        self._photos.forget()
+        self._microphone_on = True
+        self._ear.pause()
+        if self._impairment is not None:
+            peer.impair(self._impairment)
+        self._pause_pictures()
+        self._enter(_State.PRESENT)
+        self._tell(Condition(sink_delay_s=self.sink_delay_s, device=peer.device))
+        if self._ticker is None:
+            self._tick()
+        if peer.has_channel:
+            self._welcome(peer)
+        if self.on_attached is not None:
+            self.on_attached(self)
+
+    def detach(self, peer: Peer) -> None:
+        """Lets a connection go; the keep time begins to run. Called by the peer."""
+        if peer is not self._peer:
+            return
+        self._peer = None
+        self._leave()
+
+    async def open(self) -> None:
+        """Begins. Raises LinkError where it is over already."""
+        if self.closed:
+            raise LinkError(f"{self.uri}: {self.wearer} has left")
+
+    async def close(self) -> None:
+        """Sends the wearer away and ends every stream."""
+        peer = self._peer
+        self._end(None, "closed")
+        if peer is not None:
+            await peer.close()
+
+    # The session's side.
+
+    def microphone(self) -> AsyncIterator[AudioChunk]:
+        """Gives the sound; nothing while the glasses are away. Raises LinkError when they stay away."""
+        return self._sound
+
+    def camera(self) -> AsyncIterator[VideoFrame]:
+        """Gives the newest picture, at most ``camera_fps`` times a second, and every still. Raises LinkError as above."""
+        return self._view.frames()
+
+    def taps(self) -> AsyncIterator[str]:
+        """Gives the touches. Raises LinkError as above."""
+        return self._taps
+
+    def conditions(self) -> AsyncIterator[Condition]:
+        """Gives how the glasses are, now and at each change."""
+        return self._conditions
+
+    def play(self, pcm: Pcm) -> None:
+        """Takes the next 20 ms; while the glasses are away it is lost."""
+        if self._state is _State.PRESENT and self._peer is not None:
+            self._peer.play(pcm)
+            self._reply.played(self._loop.time(), len(pcm))
+
+    def flush(self) -> int:
+        """Drops what was not sent, and has the page drop what it has not played; gives the samples that nobody hears.
+
+        What lies in the page's buffers is estimated from the sink delay. A client without a data channel cannot be told: it
+        plays what was sent.
+        """
+        peer = self._peer
+        if peer is None:
+            return 0
+        queued = peer.flush()
+        return self._reply.flush(self._loop.time(), queued, self._distance.reach_s if peer.has_channel else 0.0)
+
+    def privacy(self, on: bool) -> None:
+        """Tells the page; what comes in spite of it is silence here, and no picture."""
+        self._private = on
+        self._view.forget()
+        self._photos.forget()
+        self._pause_pictures()
+        self._send("privacy", on=on)
+
+    def snap(self) -> None:
+        """Asks the page for a still; it comes through ``camera``. Nothing happens while one is awaited already."""
+        if not self._private:
+            self._photos.snap()
+
+    def tell(self, event: Event) -> None:
+        """Sends what a page shows as captions and lights."""
+        if event.event not in CAPTIONS or self._peer is None or not self._peer.has_channel:
+            return
+        line = event.as_json()
+        line.pop("words", None)  # their times are for tools, and a long question's would not fit into a message
+        self._unsent += not self._send("event", event=line)
+
+    def counters(self) -> Mapping[str, int | float]:
+        """Gives figures for a dashboard."""
+        peer = self._peer
+        pictures = peer.pictures if peer is not None else None
+        return {
+            **self._ear.counters(),
+            **self._distance.counters(),
+            "dropped_sound": self._sound.dropped,
+            "skipped_frames": self._view.skipped,
+            "dropped_frames": pictures.left_out if pictures is not None else 0,
+            "absurd_frames": self._view.absurd + (pictures.absurd if pictures is not None else 0),
+            "refused_messages": peer.refused if peer is not None else 0,
+            "unsent_events": self._unsent,
+        }
+
+    # What the connections bring: PeerSink.
+
+    def peer_connected(self, peer: Peer) -> None:
+        """Attaches it."""
+        self.attach(peer)
+
+    def peer_lost(self, peer: Peer, reason: str) -> None:
+        """Detaches it, where it is the present one."""
+        self.detach(peer)
+
+    def peer_sound(self, peer: Peer, sequence: int, timestamp: int, payload: bytes) -> None:
+        """Hears it."""
+        if self._is_present(peer):
+            self._ear.packet(sequence, timestamp, payload)
+
+    def peer_picture(self, peer: Peer, frame: Decoded) -> None:
+        """Sees it."""
+        if self._is_present(peer) and not self._private:
+            self._view.frame(frame, self._clock.media_ns(self._loop.time()))
+
+    def peer_channel(self, peer: Peer) -> None:
+        """Welcomes the page."""
+        if peer is self._peer:
+            self._welcome(peer)
+
+    def peer_still(self, peer: Peer, chunk: StillChunk) -> None:
+        """Takes a piece of a still."""
+        if peer is self._peer:
+            self._photos.add(chunk)
+
+    def peer_message(self, peer: Peer, message: Message) -> None:
+        """Does what a page's message says."""
+        if not self._is_present(peer):
+            return
+        match message:
+            case control.Ping(ping, at_ms):
+                peer.send(control.message("pong", id=ping, at_ms=at_ms))
+            case control.Pong(ping, at_ms):
+                self._distance.clock.ponged(ping, at_ms, self._loop.time())
+            case control.Playout(rtp, at_ms, latency_ms):
+                sent = peer.sent.at(rtp) if peer.sent is not None else None
+                self._distance.playing(sent, at_ms, latency_ms / 1000)
+            case control.Tap(name):
+                self._taps.send_nowait(name)
+            case control.Microphone(state):
+                self._microphone_on = state == "on"
+            case control.Still():
+                self._photos.begin(message)
+            case control.StillFailed(still):
+                self._photos.failed(still)
+            case control.Bye(reason):
+                self._end(None, f"bye {reason}")
+                peer.close_soon("bye")
+            case _:
+                self._tell(control.described(self._condition, message))
+
+    # Inside.
+
+    def _is_present(self, peer: Peer) -> bool:
+        """Whether a connection is the present one; what comes over it brings absent glasses back."""
+        if peer is self._peer and self._state is _State.AWAY:
+            self._enter(_State.PRESENT)
+            self._tell(replace(self._condition, present=True))
+        return peer is self._peer
+
+    def _heard(self, chunk: AudioChunk) -> None:
+        self._sound.send_nowait(AudioChunk(_SILENCE, chunk.start) if self._private else chunk)
+
+    def _welcome(self, peer: Peer) -> None:
+        peer.send(control.message("welcome", wearer=self.wearer, version=self._version, keep_s=self._keep))
+        if self._private:
+            peer.send(control.message("privacy", on=True))
+        self._ping(self._loop.time())
+
+    def _send(self, kind: str, **fields: object) -> bool:
+        return self._peer is not None and self._peer.send(control.message(kind, **fields))
+
+    def _ping(self, now: float) -> None:
+        if self._peer is not None and self._peer.has_channel:
+            ping = self._distance.ping(now, PING_S)
+            if ping is not None:
+                self._send("ping", id=ping)
+
+    def _pause_pictures(self) -> None:
+        if self._peer is not None and self._peer.pictures is not None:
+            self._peer.pictures.paused = self._private
+
+    def _tell(self, condition: Condition) -> None:
+        condition = replace(condition, sink_delay_s=self.sink_delay_s)
+        if condition != self._condition and not self.closed:
+            self._condition = condition
+            self._conditions.send_nowait(condition)
+
+    def _enter(self, state: _State) -> None:
+        if state is not self._state:
+            logger.info("%s: %s", self.uri, state.value)
+            self._state = state
+            self._since = self._loop.time()
+
+    def _leave(self) -> None:
+        """The glasses are out of reach."""
+        if self._state is not _State.PRESENT:
+            return
+        self._enter(_State.AWAY)
+        self._ear.pause()
+        self._view.forget()
+        self._photos.forget()
+        self._tell(replace(self._condition, present=False))
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        peer = self._peer
+        if self._state is _State.AWAY and now - self._since >= self._keep:
+            self._end(LinkError(f"{self.uri}: {self.wearer} was out of reach for {self._keep:g} s"), "out of reach")
+            if peer is not None:
+                peer.close_soon("out of reach", control.message("bye", reason="out of reach"))
+            return
+        if peer is not None:
+            self._look_after(peer, now)
+        self._ticker = self._loop.call_later(TICK_S, self._tick)
+
+    def _look_after(self, peer: Peer, now: float) -> None:
+        self._ping(now)
+        if self._distance.sink.news(now):
+            self._tell(self._condition)
+        heard_at = peer.heard_at
+        if heard_at is None or self._state is not _State.PRESENT:
+            return
+        listening = self._microphone_on and self._ear.heard
+        limit = SILENT_S if listening else UNANSWERED_S if self._distance.clock.round_trip_s is not None else None
+        if limit is not None and now - max(heard_at, self._since) > limit:
+            self._leave()
+
+    def _end(self, error: LinkError | None, reason: str) -> None:
+        if self.closed:
+            return
+        self._enter(_State.OVER)
+        logger.info("%s: over, %s", self.uri, reason)
+        if self._ticker is not None:
+            self._ticker.cancel()
+        self._peer = None
+        self._ear.pause()
+        self._decoder.close()
+        self._view.close(error)
+        self._sound.close(error)
+        self._taps.close(error)
+        self._conditions.close(error)
+        if self.on_closed is not None:
+            self.on_closed(self)
