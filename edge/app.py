@@ -142,16 +142,26 @@ def _wake(config: Config) -> WakeWord | None:
             raise _unknown("wake", name)
 
 
-def _echo(config: Config) -> EchoCanceller | None:
+def _echo(config: Config) -> tuple[EchoCanceller | None, EchoCanceller | None]:
+    """What voice activity hears through, and what words are heard through."""
     match config.echo.engine:
         case "none":
-            return None
+            return None, None
         case "webrtc-aec3":
             from models.echo import Aec3
+            from models.kalman import KalmanEcho
 
-            return Aec3()
+            return Aec3(), KalmanEcho() if config.echo.subtract else None
         case name:
             raise _unknown("echo", name)
+
+
+def _spotter(config: Config) -> WakeWord | None:
+    if config.recogniser.engine != "pocketsphinx":
+        return None
+    from models.spotter import SphinxSpotter
+
+    return SphinxSpotter()
 
 
 def _voice_activity(config: Config) -> VoiceActivity | None:
@@ -277,17 +287,13 @@ def build_engines(config: Config, only: Collection[str] | None = None) -> Engine
     wake = _wake if config.turns.wake else lambda config: None
 
     def ears() -> Ears:
-        return Ears(wake(config), _voice_activity(config), _echo(config))
+        return Ears(wake(config), _voice_activity(config), *_echo(config), _spotter(config))
 
     def lane(name: str, make: Callable[[Config], E | None]) -> Lane[E] | None:
         return _lane(name, make, config) if only is None or name in only else None
 
     return Engines(
-        ears=Lane(
-            "ears",
-            lambda: Ears(wake(config), _voice_activity(config), _echo(config)),
-            time_limit=config.voice_activity.time_limit,
-        ),
+        ears=Lane("ears", ears, time_limit=config.voice_activity.time_limit),
         end_of_turn=lane("end_of_turn", _end_of_turn),
         recogniser=lane("recogniser", _recogniser),
         language_model=lane("language_model", _language_model),

@@ -57,6 +57,8 @@ class WakeConfig(EngineConfig):
 class EchoConfig(EngineConfig):
     """Echo cancelling, for devices that do not do it themselves."""
 
+    subtract: bool = True
+    """Whether words are heard through a second canceller, which only subtracts and suppresses nothing."""
     margin_db: float = 6.0
     """By how much a voice must stand above the echo that is left for it to count as somebody's."""
 
@@ -144,6 +146,8 @@ class TurnsConfig:
     """How much speech pauses a reply: two windows. A word that begins with a hiss ("stop") shows as speech 150 ms late."""
     barge_in_words: int = 2
     """How many words cut a reply, beside commands and words like "wait"."""
+    pause_silence: float = 0.2
+    """Silence after which speech over a reply is judged: later than a hint, for nobody waits and a word may be cut short."""
     pause_limit: float = 3.0
     """How long a sound without words can hold a reply up."""
     follow_up: float = 0.0

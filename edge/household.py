@@ -80,6 +80,7 @@ async def session(
             record(served, Path(config.recording.folder))
         task = asyncio.create_task(served.run())
         try:
+            await served.begun()
             yield served
         finally:
             served.end("closed")

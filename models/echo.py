@@ -1,9 +1,10 @@
 """Echo cancelling by WebRTC's AEC3, as pywebrtc-audio packs it (Apache-2.0).
 
-AEC3 finds the delay between the two sounds itself and follows it, as long as the echo comes *after* its reference: up to
-0.4 s later costs nothing, 50 ms earlier costs nearly all (``python -m tools.bench.echo``). So whoever places the reference
-places it rather early than late. Noise suppression and gain control stay off: on the shared recordings suppression takes no
-more of the echo, takes 1.4 dB of the near voice, and leaves a residual that voice activity likes better.
+AEC3 finds the delay between the two sounds itself and follows it, as long as the echo does not come before its reference: up
+to 0.4 s later costs nothing, 50 ms earlier costs nearly all (``tests/models/test_echo.py``). So whoever places the reference
+places it rather early than late. Noise suppression and gain control stay off: over the whole of the shared far-end recording
+suppression takes no more of the echo and leaves voice activity as many windows of it (10 of 340, 11 without), and it takes
+1.4 dB of the near voice, where AEC3 alone takes 0.1 dB.
 
 While the far end has long been silent there is nothing to cancel: the microphone's sound passes as it is, without AEC3's
 high-pass filter and its 8 ms of delay, and costs nothing. The path that was learnt is kept.

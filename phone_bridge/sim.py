@@ -24,6 +24,7 @@ from edge.errors import LinkError
 from edge.events import Event
 from edge.values import CHUNK_SAMPLES, SAMPLE_RATE, AudioChunk, Condition, Pcm, Pixels, VideoFrame, samples
 from phone_bridge.ahead import until
+from phone_bridge.room import Room
 from phone_bridge.timeline import Timeline
 
 _SILENCE = np.zeros(CHUNK_SAMPLES, np.int16)
@@ -56,10 +57,19 @@ class SimGlasses:
     """In-memory glasses. Times are seconds of media time; zero is the first use of a stream, or of ``play``.
 
     The score (``say``, ``see``, ``tap``, ``disconnect``, ``end``) is written before the session or while it runs. Without
-    ``end`` or ``disconnect`` the microphone never ends. The loudspeaker remembers its last ``memory`` seconds.
+    ``end`` or ``disconnect`` the microphone never ends. The loudspeaker remembers its last ``memory`` seconds. With a ``room``
+    the microphone hears the loudspeaker.
     """
 
-    def __init__(self, network: Network | None = None, *, fps: float = 5.0, memory: float = 3600.0, uri: str = "sim:") -> None:
+    def __init__(
+        self,
+        network: Network | None = None,
+        *,
+        fps: float = 5.0,
+        memory: float = 3600.0,
+        room: Room | None = None,
+        uri: str = "sim:",
+    ) -> None:
         self.uri = uri
         self.network = network or Network()
         self.sink_delay_s = self.network.delay
@@ -70,6 +80,7 @@ class SimGlasses:
         self.lost_chunks = 0
         self.lost_frames = 0
         self._fps = fps
+        self._room = room
         self._memory = samples(memory)
         self._said: list[AudioChunk] = []
         self._seen: list[tuple[float, Pixels | None]] = []
@@ -280,16 +291,18 @@ class SimGlasses:
             raise LinkError(f"{self.uri}: the glasses went away")
 
     def _record(self) -> Pcm:
-        """Mixes the next chunk of the score."""
-        if not self._said:
+        """Mixes the next chunk of the score, and what comes back from the loudspeaker."""
+        if (not self._said and self._room is None) or self.private:
+            self._said = [said for said in self._said if said.end > self._captured + CHUNK_SAMPLES]
             return _SILENCE
         start, end = self._captured, self._captured + CHUNK_SAMPLES
-        room = np.zeros(CHUNK_SAMPLES, np.int32)
-        if not self.private:
-            for said in self._said:
-                a, b = max(start, said.start), min(end, said.end)
-                if a < b:
-                    room[a - start : b - start] += said.pcm[a - said.start : b - said.start]
+        air = np.zeros(CHUNK_SAMPLES)
+        if self._room is not None:
+            air += self._room.heard(self._timeline.between(start - self._room.memory, end), start)
+        for said in self._said:
+            a, b = max(start, said.start), min(end, said.end)
+            if a < b:
+                air[a - start : b - start] += said.pcm[a - said.start : b - said.start]
         self._said = [said for said in self._said if said.end > end]
-        mixed: Pcm = np.clip(room, -32768, 32767).astype(np.int16)
+        mixed: Pcm = np.clip(np.round(air), -32768, 32767).astype(np.int16)
         return mixed

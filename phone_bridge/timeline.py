@@ -62,6 +62,15 @@ class Timeline:
         self._taken = max(self._taken, until)
         return taken
 
+    def between(self, start: int, end: int) -> Pcm:
+        """Gives the sound from ``start`` to ``end`` as far as it is remembered, silence elsewhere."""
+        found = np.zeros(end - start, np.int16)
+        for piece in self._pieces:
+            first, last = max(start, piece.start), min(end, piece.end)
+            if first < last:
+                found[first - start : last - start] = piece.pcm[first - piece.start : last - piece.start]
+        return found
+
     def forget(self, before: int) -> None:
         """Drops the memory of what was played before ``before``."""
         while self._pieces and self._pieces[0].end <= before:

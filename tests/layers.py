@@ -50,8 +50,9 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "faster_whisper": (),  # its voice-activity network is used, not its code
     "llama_cpp": ("models/llama.py",),
     "onnxruntime": ("edge/doctor.py", "models/reader.py", "models/silero.py", "models/smart_turn.py"),
-    "pocketsphinx": ("models/sphinx.py",),
+    "pocketsphinx": ("models/sphinx.py", "models/spotter.py"),
     "pymicro_wakeword": ("models/wake.py",),
+    "pywebrtc_audio": ("models/echo.py",),
     "qrcode": ("phone_bridge/invite.py",),
     "rapidocr": (),  # its networks are used, not its code
 }

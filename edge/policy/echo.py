@@ -1,6 +1,7 @@
-"""Listening while speaking: what the loudspeaker played, what of it may still be in the microphone, and what was meant.
+"""Listening while speaking: what the loudspeaker played, and what of it may still be in the microphone's sound.
 
-(Words follow in this file: signatures are final.)
+What is heard over a reply passes three gates: the canceller takes the loudspeaker's sound out (an engine), ``EchoGate`` takes
+what is left of it for silence, and ``edge/policy/interruption.py`` looks at the words.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import math
 
 import numpy as np
 
-from edge.values import Pcm, samples
+from edge.values import SAMPLE_RATE, Pcm, samples
 
 FLOOR_DB = -96.0
 """What silence is said to be."""
@@ -79,27 +80,59 @@ class Reference:
         self._ring[: max(0, len(pcm) - split)] = pcm[split:]
 
 
-class EchoGate:
-    """Which voice-activity windows are a voice of somebody's, and not what is left of the loudspeaker's.
+FAR_DB = -55.0
+"""Above this the loudspeaker plays something that can be heard."""
+GUARD = samples(0.25)
+"""How long after the loudspeaker its sound may still be in the room or on its way."""
+CONVERGED = samples(2.5)
+"""Far-end sound that AEC3 needs to learn a path."""
+VOICED, VOICED_EARLY = 0.4, 0.7
+"""Voice-activity probabilities from which a window can be a voice: usually, and before the canceller has converged."""
+RISE_S, HOLD_S = 0.3, 6.4
+"""Time constants of the floor: for what is left of the echo, and while a voice is being judged."""
 
-    ``judge`` is asked for every window (any window size), also while nothing plays; it costs no arrays.
+
+class EchoGate:
+    """Which voice-activity windows are somebody's voice, and not what is left of the loudspeaker's.
+
+    A canceller leaves a residue, and voice activity takes some of it for speech: over ten minutes of answers through four rooms
+    and two loudspeakers, one of them distorting, sixteen runs of 64 ms. What is left is quieter than a voice near the
+    microphone. So while the loudspeaker plays, and 250 ms after, a window counts only if it stands ``margin_db`` above a
+    floor that follows the residue (five runs are left), and until the canceller has heard its far end for some seconds only
+    if voice activity is surer than usual. Of voices as loud as the echo at the microphone none is lost by it, of voices 10 dB
+    quieter two in a hundred (``python -m tools.bench.echo``).
     """
 
     def __init__(self, margin_db: float = 6.0) -> None:
         self._margin_db = margin_db
-        self.reset()
+        self._until = self._heard = 0
+        self._floor_db: float | None = None
 
     def judge(self, probability: float, near_db: float, far_db: float, start: int, end: int) -> float:
         """Gives the probability that the turn policy should see: the same, or 0 for what may be echo.
 
         ``near_db`` is ``level_db`` of the window after cancelling, ``far_db`` that of the reference in the same span.
         """
-        return probability
+        if far_db > FAR_DB:
+            self._until = end + GUARD
+            self._heard += end - start
+        if start >= self._until:
+            return probability
+        if self._floor_db is None:
+            self._floor_db = near_db
+        loud = near_db > self._floor_db + self._margin_db
+        voiced = probability >= (VOICED if self.converged else VOICED_EARLY)
+        seconds = RISE_S if not (loud and probability >= VOICED) else HOLD_S
+        self._floor_db += (1 - math.exp((start - end) / SAMPLE_RATE / seconds)) * (near_db - self._floor_db)
+        return probability if loud and voiced else 0.0
 
     @property
     def converged(self) -> bool:
-        """Whether the canceller has heard enough of the far end to be trusted (about 2.5 s of it)."""
-        return True
+        """Whether the canceller has heard enough of the far end to be trusted."""
+        return self._heard >= CONVERGED
 
     def reset(self) -> None:
         """Forgets: call it with ``EchoCanceller.reset``, when the sound path changes."""
+        self._until = 0
+        self._heard = 0
+        self._floor_db = None

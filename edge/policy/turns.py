@@ -129,6 +129,12 @@ class TurnPolicy:
         if self.state is State.MUTED:
             self._rest()
 
+    def asked(self) -> None:
+        """A question came in writing: the word is the assistant's."""
+        if self.state is not State.MUTED:
+            self._clear()
+            self.state = State.THINKING
+
     # -- the assistant's side -------------------------------------------------------------------------------------------
 
     def reply_began(self) -> None:
@@ -277,7 +283,7 @@ class TurnPolicy:
         assert self._began is not None
         if end - self._began - self._pre_roll >= samples(self.config.pause_limit):
             return self.released(end, "no_words")
-        if not self._hinted and end - self._last >= samples(self.config.hint_silence):
+        if not self._hinted and end - self._last >= samples(self.config.pause_silence):
             return self._hint(end)
         return []
 

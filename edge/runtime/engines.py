@@ -44,18 +44,33 @@ class Heard:
     """What the ears made of one chunk."""
 
     sound: AudioChunk
-    """The chunk without the echo."""
+    """The chunk without the echo, as the recogniser is to hear it."""
     wake: str | None
+    spotted: str | None
+    """A word that ends a reply."""
     windows: tuple[Window, ...]
 
 
 class Ears:
     """Echo canceller, wake word and voice activity behind one lane: thread hops less for each of fifty chunks a second."""
 
-    def __init__(self, wake: WakeWord | None, voice: VoiceActivity | None, echo: EchoCanceller | None = None) -> None:
+    def __init__(
+        self,
+        wake: WakeWord | None,
+        voice: VoiceActivity | None,
+        echo: EchoCanceller | None = None,
+        subtractor: EchoCanceller | None = None,
+        spotter: WakeWord | None = None,
+    ) -> None:
+        """``echo`` is what voice activity hears through; ``subtractor``, where there is one, what words are heard through.
+
+        ``spotter`` finds the words that end a reply.
+        """
         self._wake = wake
         self._voice = voice
         self._echo = echo
+        self._subtractor = subtractor
+        self._spotter = spotter
         self._rest: AudioChunk | None = None
         self._far = np.zeros(0, np.int16)
         """What the loudspeaker played during ``_rest``."""
@@ -67,7 +82,7 @@ class Ears:
         return EngineInfo(" + ".join(part.name for part in parts) or "none", ", ".join(part.version for part in parts))
 
     def _parts(self) -> list[Engine]:
-        return [part for part in (self._echo, self._wake, self._voice) if part is not None]
+        return [part for part in (self._echo, self._subtractor, self._wake, self._spotter, self._voice) if part is not None]
 
     def open(self) -> None:
         """Loads all."""
@@ -81,23 +96,31 @@ class Ears:
 
     def forget_echo(self) -> None:
         """The sound path has changed."""
-        if self._echo is not None:
-            self._echo.reset()
+        for canceller in (self._echo, self._subtractor):
+            if canceller is not None:
+                canceller.reset()
 
-    def hear(self, chunk: AudioChunk, *, voice: bool, far: Pcm | None = None) -> Heard:
+    def hear(self, chunk: AudioChunk, *, voice: bool, far: Pcm | None = None, spot: bool = False) -> Heard:
         """Takes the next chunk; judges voice activity only where ``voice`` asks for it.
 
-        ``far`` is what the loudspeaker played meanwhile, of the chunk's length; None where nothing is to be cancelled.
+        ``far`` is what the loudspeaker played meanwhile, of the chunk's length; None where nothing is to be cancelled. ``spot``
+        says that a reply is being heard.
         """
         if far is None:
             far = np.zeros(len(chunk.pcm), np.int16)
-        elif self._echo is not None:
-            chunk = AudioChunk(self._echo.cancel(chunk.pcm, far), chunk.start)
-        wake = self._wake.detect(chunk.pcm) if self._wake is not None else None
+            clean = plain = chunk
+        else:
+            clean = _without(self._echo, chunk, far)
+            plain = _without(self._subtractor, chunk, far) if self._subtractor is not None else clean
+        wake = self._wake.detect(plain.pcm) if self._wake is not None else None
+        spotted = self._spot(plain.pcm) if spot else None
         if self._voice is None or not voice:
             self._rest = None
-            return Heard(chunk, wake, ())
-        return Heard(chunk, wake, tuple(self._windows(self._voice, chunk, far)))
+            return Heard(plain, wake, spotted, ())
+        return Heard(plain, wake, spotted, tuple(self._windows(self._voice, clean, far)))
+
+    def _spot(self, pcm: Pcm) -> str | None:
+        return self._spotter.detect(pcm) if self._spotter is not None else None
 
     def _windows(self, voice: VoiceActivity, chunk: AudioChunk, far: Pcm) -> list[Window]:
         if self._rest is None or self._rest.end != chunk.start:
@@ -113,6 +136,10 @@ class Ears:
             windows.append(Window(voice.probability(near), start, start + size, level_db(near), level_db(played)))
             self._rest, self._far = AudioChunk(self._rest.pcm[size:], start + size), self._far[size:]
         return windows
+
+
+def _without(canceller: EchoCanceller | None, chunk: AudioChunk, far: Pcm) -> AudioChunk:
+    return chunk if canceller is None else AudioChunk(canceller.cancel(chunk.pcm, far), chunk.start)
 
 
 @dataclass(frozen=True, slots=True)

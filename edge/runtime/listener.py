@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -24,7 +25,7 @@ from edge.policy.interruption import Verdict
 from edge.policy.signals import BargedIn, Began, Called, Ended, GaveUp, Hinted, Paused, Released, Resumed, Said, Signal, State
 from edge.policy.turns import TurnPolicy
 from edge.ports import EndOfTurn, RecogniserStream, Stop
-from edge.runtime.engines import Engines
+from edge.runtime.engines import Engines, Heard
 from edge.runtime.lane import Lane
 from edge.values import NS_PER_SAMPLE, SAMPLE_RATE, AudioChunk, Pcm, Transcript, Word, samples
 
@@ -36,6 +37,10 @@ FEED_SAMPLES = 960
 """The recogniser is fed 60 ms at a time: partials no rarer than anybody can read, a third of the thread hops."""
 IDLE_CHUNKS = 4
 """While only a wake word is listened for, 80 ms are heard at a time: an open microphone all day is what a battery feels."""
+HINT_OF_VOICE = 0.2
+"""Voice-activity probability that makes a spotted word credible: the echo that is left of the assistant's own seldom has it."""
+SPOTTED_SAMPLES = samples(0.65)
+"""How long a word that is spotted may have taken."""
 TURN_MEMORY = samples(8.0)
 """The end-of-turn model judges at most the last 8 s."""
 
@@ -82,6 +87,9 @@ class Owner(Protocol):
     def released(self, reason: str) -> None:
         """The reply is to go on."""
 
+    def spotted(self, word: str) -> None:
+        """A word that ends the reply was heard over it, whatever else can be made out."""
+
     def overheard(self, transcript: Transcript, speech_s: float) -> Verdict:
         """Judges words that were spoken over the reply, partial or final."""
 
@@ -101,7 +109,7 @@ class Owner(Protocol):
 class Listener:
     """Runs the policy over the microphone's sound. ``run`` is one task, ``recognise`` another."""
 
-    def __init__(self, config: Config, engines: Engines, owner: Owner, phrases: tuple[str, ...], reference: Reference) -> None:
+    def __init__(self, config: Config, engines: Engines, owner: Owner, reference: Reference, phrases: Sequence[str]) -> None:
         self.policy = TurnPolicy(config.turns)
         self.commands: Channel[_Begin | _Sound | _Final] = Channel("recogniser", 4096)
         self.now = 0
@@ -112,6 +120,7 @@ class Listener:
         """Level of the newest sound, dB of full scale: without the echo, and as it came."""
         self.voice = 0.0
         """The newest voice-activity probability that was let through."""
+        self._voiced = -SPOTTED_SAMPLES
         self._reference = reference
         self._gate = EchoGate(config.echo.margin_db)
         self._engines = engines
@@ -153,22 +162,31 @@ class Listener:
         self._unheard.clear()
         far = self._reference.between(sound.start, sound.end) if self.cancelling else None
         try:
-            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(sound, voice=voice, far=far))
+            heard = await self._engines.ears.call(
+                lambda ears, stop: ears.hear(sound, voice=voice, far=far, spot=self.policy.over_reply)
+            )
         except EngineError as error:
             self._keep(sound)
             self._owner.failed(error)
             return
         self._keep(heard.sound)
         self.raw_level_db, self.level_db = level_db(sound.pcm), level_db(heard.sound.pcm)
-        if heard.wake is not None:
-            self.act(self.policy.call(heard.wake, sound.end))
-        for window in heard.windows:
-            self.voice = window.probability
-            if far is not None:
-                self.voice = self._gate.judge(window.probability, window.near_db, window.far_db, window.start, window.end)
-            self.act(self.policy.window(self.voice, window.start, window.end))
+        self._judge_heard(heard, sound.end, gated=far is not None)
         if self._fed is not None and self._attempt is None and self.now - self._fed >= FEED_SAMPLES:
             await self.commands.send(_Sound(self._take(self._fed)))
+
+    def _judge_heard(self, heard: Heard, end: int, *, gated: bool) -> None:
+        if heard.wake is not None:
+            self.act(self.policy.call(heard.wake, end))
+        elif heard.spotted is not None and end - self._voiced <= SPOTTED_SAMPLES:
+            self._owner.spotted(heard.spotted)
+        for window in heard.windows:
+            self.voice = window.probability
+            if window.probability >= HINT_OF_VOICE:
+                self._voiced = window.end
+            if gated:
+                self.voice = self._gate.judge(window.probability, window.near_db, window.far_db, window.start, window.end)
+            self.act(self.policy.window(self.voice, window.start, window.end))
 
     def _keep(self, sound: AudioChunk) -> None:
         self._ring.append(sound)

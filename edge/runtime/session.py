@@ -36,7 +36,7 @@ from edge.events import (
 )
 from edge.policy.dialog import History
 from edge.policy.ending import unfinished
-from edge.policy.interruption import Verdict, verdict
+from edge.policy.interruption import Verdict, overheard, verdict
 from edge.policy.phrases import commands
 from edge.policy.prompts import opening
 from edge.policy.router import Route, Router
@@ -95,13 +95,14 @@ class Session:
         self.speaker = Speaker(self.device.play, self.device.flush, sink_delay_s=link.sink_delay_s)
         self.sight = Sight(config.sight, engines.text_reader, engines.code_reader, engines.scene_meter, emit=self.emit)
         phrases = tuple(commands(phrase for skill in skills for phrase in skill.phrases))
-        self.listener = Listener(config, engines, self, phrases, self.device.reference)
+        self.listener = Listener(config, engines, self, self.device.reference, phrases)
         self._turn: Turn | None = None
         self._turns = 0
         self._attempts: dict[Attempt, Turn] = {}
         self._group: asyncio.TaskGroup | None = None
         self._ending = asyncio.Event()
         self._end_reason = "link"
+        self._begun = asyncio.Event()
         self._gone = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -115,6 +116,7 @@ class Session:
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
+                self._begun.set()
                 services = [
                     group.create_task(self.speaker.run()),
                     group.create_task(self.listener.recognise()),
@@ -156,6 +158,10 @@ class Session:
         self._end_reason = reason
         self._ending.set()
 
+    async def begun(self) -> None:
+        """Waits until the session listens."""
+        await self._begun.wait()
+
     async def over(self) -> None:
         """Waits for the session's end."""
         await self._gone.wait()
@@ -176,12 +182,18 @@ class Session:
 
     async def ask(self, text: str) -> TurnEnded:
         """Answers a typed question as if it had been spoken just now."""
-        route = self._router.route(text, 1.0, "text")
+        return await self._answer_now(text, "text").done
+
+    def _answer_now(self, text: str, source: str) -> Turn:
+        route = self._router.route(text, 1.0, source)
         now = asyncio.get_running_loop().time()
         self._cut()
-        turn = self._begin(route, Transcript(text, final=True, source="text"), Marks(spoken=now, endpoint=now, asr_final=now))
+        self.listener.settled()
+        self.listener.policy.asked()
+        marks = Marks(spoken=now, endpoint=now, asr_final=now)
+        turn = self._begin(route, Transcript(text, final=True, source=source), marks)
         self._confirm(turn)
-        return await turn.done
+        return turn
 
     async def say(self, text: str) -> None:
         """Speaks outside a turn: a notice."""
@@ -315,6 +327,11 @@ class Session:
         if self._turn is not None:
             self.emit(ReplyResumed(t_ns=self.now_ns(), turn=self._turn.number, reason=reason))
 
+    def spotted(self, word: str) -> None:
+        """Does what a single word asks for, unless the assistant is just saying it itself."""
+        if self._turn is not None and not overheard(word, [self._turn.answer]):
+            self._answer_now(word, "grammar")
+
     def overheard(self, transcript: Transcript, speech_s: float) -> Verdict:
         """Judges words spoken over the reply. Without barge-in only what cannot wait counts."""
         turns = self.config.turns
@@ -327,7 +344,7 @@ class Session:
             source=transcript.source,
             speech_s=speech_s,
             being_said=[self._turn.answer] if self._turn is not None else [],
-            min_words=turns.barge_in_words,
+            min_words=turns.barge_in_words + (not transcript.final),  # a guess may yet lose a word
         )
 
     def gave_up(self) -> None:

@@ -4,7 +4,7 @@
 import { Conversation } from "./conversation.js";
 import { byId, number } from "./dom.js";
 import { EventLog } from "./eventlog.js";
-import { Feed, desk } from "./feed.js";
+import { Feed, desk, request } from "./feed.js";
 import { Panels } from "./panels.js";
 import { mountPhone } from "./phone.js";
 import { Picture } from "./picture.js";
@@ -31,8 +31,10 @@ class Dashboard {
   recordings = new Recordings({ button: byId("record"), list: byId("bundles"), output: byId("replay"),
     alert: byId("bundles-alert") });
   devices = new Devices({ list: byId("devices"), form: byId("invite"), code: byId("code"), alert: byId("devices-alert") });
-  /** Whose session is shown. */
+  /** Whose session is shown: that of this page's own glasses, until the developer chooses another. */
   wearer = "";
+  #own = "";
+  #chosen = false;
   /** @type {any} */ household = { wearers: [], engines: {}, choices: {} };
   #peak = { db: LOW_DB, at: 0 };
 
@@ -44,7 +46,10 @@ class Dashboard {
     on("meters", (row) => this.#meters(row));
     on("row", (row) => this.#row(row));
     on("restart", () => this.#choose(this.wearer));
-    byId("wearer").addEventListener("change", (/** @type {any} */ event) => this.#choose(event.target.value));
+    byId("wearer").addEventListener("change", (/** @type {any} */ event) => {
+      this.#chosen = true;
+      this.#choose(event.target.value);
+    });
     byId("log-clear").addEventListener("click", () => this.log.clear());
     byId("ask").addEventListener("submit", (/** @type {Event} */ event) => this.#ask(event));
     this.engines.refused = () => this.engines.show(this.household);
@@ -52,7 +57,8 @@ class Dashboard {
       if (panel === "bundles-panel") this.recordings.refresh();
       if (panel === "devices-panel") this.devices.refresh();
     });
-    this.feed.open();
+    request("GET", "/me").then(({ wearer }) => { this.#own = wearer; }, () => {}) // whoever is refused is told so by the feed
+      .finally(() => this.feed.open());
   }
 
   /** @param {keyof typeof FEED} state */
@@ -70,7 +76,8 @@ class Dashboard {
     this.household = household;
     document.body.classList.remove("stale");
     const names = household.wearers.map((/** @type {any} */ wearer) => wearer.name);
-    const chosen = names.includes(this.wearer) ? this.wearer : names.at(-1) ?? this.wearer;
+    const own = this.#chosen ? undefined : names.find((/** @type {string} */ name) => name.replace(/^webrtc:/, "") === this.#own);
+    const chosen = own ?? (names.includes(this.wearer) ? this.wearer : names.at(-1) ?? this.wearer);
     const select = byId("wearer");
     select.replaceChildren(...(names.length ? names : [this.wearer || "no glasses yet"]).map((/** @type {string} */ name) =>
       new Option(name, name, name === chosen, name === chosen)));

@@ -6,9 +6,7 @@ Debian's browser and Playwright's Python package are not part of nearsight; wher
 from __future__ import annotations
 
 import asyncio
-import shutil
-import wave
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,47 +17,13 @@ import pytest
 from edge.config import ServeConfig
 from edge.ports import Link
 from edge.values import CHUNK_SAMPLES, Condition, VideoFrame
+from tests.browser.chromium import CHROMIUM, Chromium
+from tests.browser.chromium import chromium as start_chromium
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, Page
 
     from phone_bridge.server import WebRtcStation
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update "
-    "--disable-sync"
-).split()
-"""A browser that talks to nobody but the page's own server."""
-RATE = 48_000
-"""Samples a second of the microphone's file."""
-PICTURE = (640, 480)
-FPS = 15
-
-
-def hum(path: Path, seconds: float = 2.0) -> Path:
-    """Writes a sound for the fake microphone: a tone that comes and goes, which Chromium plays again and again."""
-    time = np.arange(round(seconds * RATE)) / RATE
-    pcm = (6000 * np.sin(2 * np.pi * 300 * time) * (np.sin(2 * np.pi * time) > 0)).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(pcm.tobytes())
-    return path
-
-
-def bars(path: Path, frames: int = 8) -> Path:
-    """Writes a moving picture for the fake camera as YUV4MPEG2, the one format beside MJPEG that Chromium reads."""
-    width, height = PICTURE
-    with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{width} H{height} F{FPS}:1 Ip A1:1 C420jpeg\n".encode())
-        for frame in range(frames):
-            luma = np.tile(np.linspace(40, 220, width, dtype=np.uint8), (height, 1))
-            luma[:, frame * width // frames : (frame + 1) * width // frames] = 16
-            colour = np.full((height // 2, width // 2), 128, np.uint8)
-            file.write(b"FRAME\n" + luma.tobytes() + colour.tobytes() + colour.tobytes())
-    return path
 
 
 @dataclass
@@ -111,8 +75,32 @@ class Wearer:
 class Household:
     """A station that is open, and the wearers who came."""
 
-    station: WebRtcStation
+    state: Path
+    """Its folder of device keys."""
+    station: WebRtcStation = field(init=False)
     wearers: list[Wearer] = field(default_factory=list)
+    _serving: asyncio.Task[None] = field(init=False)
+
+    async def open(self, port: int = 0) -> None:
+        """Opens a station on the loopback address; port 0 takes a free one."""
+        from phone_bridge.server import WebRtcStation
+
+        self.station = WebRtcStation(f"webrtc://127.0.0.1:{port}", ServeConfig(keep=5.0, wearers=2), state=self.state)
+        await self.station.open()
+        self._serving = asyncio.create_task(self.serve())
+
+    async def close(self) -> None:
+        """Sends everybody away."""
+        await self.station.close()
+        await asyncio.wait([self._serving], timeout=5)
+        self._serving.cancel()
+        await asyncio.wait([self._serving])
+
+    async def restart(self) -> None:
+        """Closes the station, and opens another with the same port and the same keys."""
+        port = self.station.port
+        await self.close()
+        await self.open(port)
 
     @property
     def origin(self) -> str:
@@ -144,35 +132,27 @@ class Household:
 @pytest.fixture
 async def household(tmp_path: Path) -> AsyncIterator[Household]:
     """A station on a free port of the loopback address."""
-    from phone_bridge.server import WebRtcStation
-
-    station = WebRtcStation("webrtc://127.0.0.1:0", ServeConfig(keep=5.0, wearers=2), state=tmp_path / "state")
-    await station.open()
-    house = Household(station)
-    serving = asyncio.create_task(house.serve())
+    house = Household(tmp_path / "state")
+    await house.open()
     yield house
-    await station.close()
-    await asyncio.wait([serving], timeout=5)
-    serving.cancel()
-    await asyncio.wait([serving])
+    await house.close()
+
+
+@pytest.fixture(scope="session")
+def shared_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """The one browser of this run."""
+    if CHROMIUM is None:
+        pytest.skip("CHROMIUM MISSING: install Debian's package chromium")
+    pytest.importorskip("playwright.async_api", reason="PLAYWRIGHT MISSING: pip install playwright")
+    with start_chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
 
 
 @pytest.fixture
-async def chromium(tmp_path: Path) -> AsyncIterator[Browser]:
+async def chromium(shared_chromium: Chromium) -> AsyncIterator[Browser]:
     """A browser with a microphone and a camera; nobody is asked for permission: a context has it or has not."""
-    if CHROMIUM is None:
-        pytest.skip("CHROMIUM MISSING: install Debian's package chromium")
-    playwright = pytest.importorskip("playwright.async_api", reason="PLAYWRIGHT MISSING: pip install playwright")
-    devices = [
-        "--use-fake-device-for-media-stream",
-        f"--use-file-for-fake-audio-capture={hum(tmp_path / 'microphone.wav')}",
-        f"--use-file-for-fake-video-capture={bars(tmp_path / 'camera.y4m')}",
-        "--autoplay-policy=user-gesture-required",
-    ]
-    async with playwright.async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *devices])
+    async with shared_chromium.connect() as browser:
         yield browser
-        await browser.close()
 
 
 @dataclass

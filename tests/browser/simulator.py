@@ -1,4 +1,4 @@
-"""``nearsight simulate`` in a process of its own, and a browser before it whose webcam shows and whose microphone asks."""
+"""``nearsight simulate`` in a process of its own, and a page before it whose webcam shows and whose microphone asks."""
 
 from __future__ import annotations
 
@@ -6,124 +6,121 @@ import asyncio
 import base64
 import io
 import json
+import subprocess
 import sys
-import wave
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
-import soxr
 
-from edge.values import SAMPLE_RATE, Pcm, Pixels, samples
-from tests.browser.conftest import CHROMIUM, FPS, PICTURE, QUIET, RATE
+from edge.values import SAMPLE_RATE, Pcm, samples
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Browser, Page
 
 TAPE = (Path(__file__).parent / "tape.js").read_text(encoding="utf-8")
+START_S = 90.0
+LOOK_S = 0.02
+DESKTOP = {"width": 1440, "height": 900}
 
 
 @dataclass
 class Simulator:
-    """The running command: its address, and the events that it printed."""
+    """The running command: its address, the events that it printed so far, and an owner's key."""
 
-    url: str
+    origin: str
+    key: str
+    printed: Path
     rows: list[dict[str, Any]] = field(default_factory=list)
-    _more: asyncio.Event = field(default_factory=asyncio.Event)
+    """Of all wearers; ``look`` adds what came since."""
+    _at: int = 0
 
-    async def read(self, lines: asyncio.StreamReader) -> None:
-        """Takes what the command prints."""
-        while line := await lines.readline():
-            self.rows.append(json.loads(line))
-            self._more.set()
+    def look(self) -> list[dict[str, Any]]:
+        """Takes what the command has printed; gives all of it."""
+        with self.printed.open("rb") as file:
+            file.seek(self._at)
+            whole = file.read().rpartition(b"\n")[0]
+        if whole:
+            self._at += len(whole) + 1
+            self.rows += [json.loads(line) for line in whole.splitlines()]
+        return self.rows
 
-    async def event(self, name: str, since: int = 0, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
-        """Waits for an event of that name, with those values, from row ``since`` on."""
+    def told(self, name: str, since: int = 0, **values: Any) -> list[dict[str, Any]]:
+        """Gives the events of that name, with those values, from row ``since`` on."""
+        wanted = {"event": name, **values}.items()
+        return [row for row in self.look()[since:] if wanted <= {key: row.get(key) for key in ("event", *values)}.items()]
+
+    async def event(self, name: str, since: int = 0, *, seconds: float = 60.0, **values: Any) -> dict[str, Any]:
+        """Waits for the first of them."""
         async with asyncio.timeout(seconds):
-            while True:
-                for row in self.rows[since:]:
-                    if row["event"] == name and all(row.get(key) == value for key, value in values.items()):
-                        return row
-                self._more.clear()
-                await self._more.wait()
+            while not (found := self.told(name, since, **values)):  # noqa: ASYNC110 - another process' file
+                await asyncio.sleep(LOOK_S)
+        return found[0]
+
+    def invite(self, wearer: str) -> str:
+        """Gives the address of a dashboard for one more wearer; it lets one browser in."""
+        return f"{_post(f'{self.origin}/devices', {'role': 'owner', 'wearer': wearer}, self.key)['url']}&to=simulate"
 
 
-@asynccontextmanager
-async def simulator(state: Path, *options: str) -> AsyncIterator[Simulator]:
-    """Runs ``nearsight simulate`` until the end of the block; ``state`` is the folder of its keys."""
-    config = state.with_suffix(".toml")
-    config.write_text(f"[serve]\nstate = {str(state)!r}\n", encoding="utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "edge.cli.main", "simulate", "--no-browser", "--json", "--config", str(config), *options),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None and process.stderr is not None
+@contextmanager
+def simulator(folder: Path, settings: str = "") -> Iterator[Simulator]:
+    """Runs ``nearsight simulate`` until the end of the block; ``settings`` are TOML, its files go into ``folder``."""
+    config, printed, log = folder / "simulator.toml", folder / "events.jsonl", folder / "simulator.log"
+    config.write_text(f"{settings}\n[serve]\nstate = {str(folder / 'state')!r}\n", encoding="utf-8")
+    options = ["--no-browser", "--json", "--port", "0", "--config", str(config), "--recordings", str(folder / "recordings")]
+    with printed.open("wb") as out, log.open("wb") as err:
+        process = subprocess.Popen([sys.executable, "-m", "edge.cli.main", "simulate", *options], stdout=out, stderr=err)
     try:
-        said = b""
-        async with asyncio.timeout(90):
-            while b"This lets one browser in" not in said:
-                line = await process.stderr.readline()
-                assert line, f"the simulator ended: {said.decode()}"
-                said += line
-        url = next(word for word in said.decode().split() if word.startswith("http"))
-        running = Simulator(url)
-        async with asyncio.TaskGroup() as group:
-            reading = [group.create_task(running.read(process.stdout)), group.create_task(_drain(process.stderr))]
-            yield running
-            process.terminate()
-            await process.wait()
-            for task in reading:
-                task.cancel()
+        url = _address(process, log)
+        origin, token = url.split("/pair#")
+        key = _post(f"{origin}/pair", {"token": token.split("&")[0], "name": "test"})["key"]
+        yield Simulator(origin, key, printed)
     finally:
-        if process.returncode is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
             process.kill()
-            await process.wait()
+            process.wait()
+        sys.stderr.write(log.read_text(encoding="utf-8"))
 
 
-async def _drain(lines: asyncio.StreamReader) -> None:
-    while line := await lines.readline():
-        sys.stderr.write(line.decode())
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Waits until the command says where it is."""
+    deadline = time.monotonic() + START_S
+    while "This lets one browser in" not in (said := log.read_text(encoding="utf-8")):
+        assert process.poll() is None, f"the simulator ended: {said}"
+        assert time.monotonic() < deadline, f"not in {START_S:g} s: {said}"
+        time.sleep(LOOK_S)
+    return next(word for word in said.split() if word.startswith("http"))
+
+
+def _post(url: str, value: Mapping[str, str], key: str = "") -> Any:
+    request = urllib.request.Request(url, json.dumps(value).encode(), {"content-type": "application/json"})
+    if key:
+        request.add_header("authorization", f"Bearer {key}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
 
 
 @asynccontextmanager
-async def visitor(folder: Path, sound: Pcm, picture: Pixels) -> AsyncIterator[Page]:
-    """A browser whose microphone hears ``sound`` once, from the moment it is opened, and whose camera shows ``picture``."""
-    from playwright.async_api import async_playwright
-
-    microphone, camera = folder / "microphone.wav", folder / "camera.y4m"
-    with wave.open(str(microphone), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(soxr.resample(sound, SAMPLE_RATE, RATE).astype("<i2").tobytes())
-    _show(camera, picture)
-    devices = [
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-audio-capture={microphone}%noloop",
-        f"--use-file-for-fake-video-capture={camera}",
-    ]
-    async with async_playwright() as driver:
-        browser = await driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *devices])
-        context = await browser.new_context(permissions=["microphone", "camera"], viewport={"width": 1440, "height": 900})
-        await context.add_init_script(TAPE)
-        page = await context.new_page()
-        page.set_default_timeout(20_000)
-        yield page
-        await browser.close()
-
-
-def _show(path: Path, picture: Pixels) -> None:
-    """Writes a still picture as YUV4MPEG2, letterboxed to the camera's size."""
-    width, height = PICTURE
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="bgr24")
-    planes = frame.reformat(width, height, format="yuv420p").to_ndarray()
-    path.write_bytes(f"YUV4MPEG2 W{width} H{height} F{FPS}:1 Ip A1:1 C420jpeg\n".encode() + (b"FRAME\n" + planes.tobytes()) * 2)
+async def visitor(browser: Browser, url: str) -> AsyncIterator[Page]:
+    """Pairs a browser, whose sound is recorded from then on, and shows the dashboard."""
+    context = await browser.new_context(permissions=["microphone", "camera"], viewport=DESKTOP)  # type: ignore[arg-type]  # it is one
+    await context.add_init_script(TAPE)
+    page = await context.new_page()
+    page.set_default_timeout(20_000)
+    await page.goto(url)
+    await page.click("#pair")
+    await page.wait_for_url("**/simulate")
+    yield page
+    await context.close()
 
 
 async def tape(page: Page) -> tuple[Pcm, Pcm]:

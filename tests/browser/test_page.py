@@ -8,7 +8,8 @@ import pytest
 
 from edge.events import BargedIn, FinalHeard, PartialHeard, Speaking, StateChanged, TurnEnded
 from phone_bridge.webrtc import WebRtcGlasses
-from tests.browser.conftest import PICTURE, Household, Visit, Visitor, Wearer, until
+from tests.browser.chromium import PICTURE
+from tests.browser.conftest import Household, Visit, Visitor, Wearer, until
 
 pytestmark = pytest.mark.real_time
 
@@ -230,6 +231,33 @@ async def test_a_lost_connection_comes_back_by_itself(household: Household, visi
     wearer.link.peer.close_soon("revoked")
     assert "Pair it again" in await banner(seen, "key")
     assert await seen.page.is_visible("#pair-again")
+
+
+async def test_a_server_that_is_restarted_during_a_reply_is_found_again(household: Household, visit: Visitor) -> None:
+    seen = await visit(init=METER)
+    before = await start(household, seen)
+    playing = asyncio.create_task(before.play(10.0))
+    await shows(seen, "loudness() > 0.05")
+    await household.restart()
+    playing.cancel()
+    await asyncio.wait([playing])
+    assert await banner(seen, "connected_again") == "Connected again."
+    await until(lambda: len(household.wearers) == 2, "a session of the new server")
+    after = household.wearers[1]
+    await until(lambda: after.loudest > 500 and after.frames, "sound and pictures")
+    playing = asyncio.create_task(after.play(1.0))
+    await shows(seen, "loudness() > 0.05")
+    await playing
+
+
+async def test_a_key_of_another_server_or_of_nobody_opens_nothing(household: Household, visit: Visitor) -> None:
+    for key in ("x" * 43, household.key()):
+        for device in household.station.access.devices():
+            household.station.access.revoke(device.id)
+        seen = await visit("/", key=key)
+        assert await seen.page.locator("#talk").count() == 0, "no page without a good key"
+        assert "pair" in (await seen.page.inner_text("body")).lower()
+    assert household.wearers == []
 
 
 async def test_a_second_device_takes_over_and_the_first_can_take_it_back(household: Household, visit: Visitor) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -49,8 +51,7 @@ async def test_one_word_that_means_stop_cuts() -> None:
         turn = await stage.told.wait(TurnEnded)
     assert turn.interrupted
     assert stage.glasses.heard_runs[0].end / SAMPLE_RATE - onset < 0.12
-    (cut,) = stage.of(BargedIn)
-    assert cut.heard == turn.heard
+    assert stage.of(BargedIn)[0].heard == turn.heard
 
 
 async def test_the_wake_word_cuts_without_a_word() -> None:
@@ -72,6 +73,18 @@ async def test_in_half_duplex_only_stop_cuts(words: str, cut: bool) -> None:
     assert turn.interrupted is cut
     assert stage.of(ReplyPaused) == []
     assert (turn.heard == ANSWER) is not cut
+
+
+async def test_the_reply_to_a_typed_question_can_be_interrupted_too() -> None:
+    async with play(questions=("stop",), answers=(ANSWER,)) as stage:
+        asking = asyncio.create_task(stage.session.ask("count"))
+        await stage.told.wait(StateChanged, number=2)
+        await asyncio.sleep(1.0)
+        stage.glasses.say(tone(0.4))
+        turn = await asking
+        await asyncio.sleep(1.0)
+        assert stage.state() is State.IDLE
+    assert turn.interrupted and len(stage.of(ReplyPaused)) == 1
 
 
 async def test_several_sounds_over_one_reply() -> None:

@@ -151,7 +151,7 @@ async def test_stop_acts_before_the_endpoint_and_says_nothing() -> None:
         await asyncio.sleep(2)
     endpoint = stage.of(EndpointReached)[-1]
     assert endpoint.reason == "urgent"
-    assert endpoint.silence_ms < 200
+    assert endpoint.silence_ms <= 300, "judged after 0.2 s over a reply, and 0.1 s of recognition"
     assert stage.of(TurnEnded)[1].skill == "stop"
     assert len(stage.glasses.heard_runs) == 1
     assert stage.state() is State.IDLE
