@@ -95,12 +95,12 @@ RISE_S, HOLD_S = 0.3, 6.4
 class EchoGate:
     """Which voice-activity windows are somebody's voice, and not what is left of the loudspeaker's.
 
-    A canceller leaves a residue, and voice activity takes some of it for speech: over ten minutes of answers through four rooms
-    and two loudspeakers, one of them distorting, sixteen runs of 64 ms. What is left is quieter than a voice near the
-    microphone. So while the loudspeaker plays, and 250 ms after, a window counts only if it stands ``margin_db`` above a
-    floor that follows the residue (five runs are left), and until the canceller has heard its far end for some seconds only
-    if voice activity is surer than usual. Of voices as loud as the echo at the microphone none is lost by it, of voices 10 dB
-    quieter two in a hundred (``python -m tools.bench.echo``).
+    A canceller leaves a residue, and voice activity takes some of it for speech, above all before the canceller has
+    converged and in reverberant rooms. What is left is quieter than a voice near the microphone. So while the loudspeaker
+    plays, and 250 ms after, a window counts only if it stands ``margin_db`` above a floor that follows the residue, and until
+    the canceller has heard its far end for some seconds only if voice activity is surer than usual. Over three sets of ten
+    minutes of answers through four rooms, twelve runs of 64 ms in the first three seconds became one and 52 later ones 33; of
+    156 voices as loud as the echo it lost five instead of three.
     """
 
     def __init__(self, margin_db: float = 6.0) -> None:

@@ -70,6 +70,8 @@ class TurnPolicy:
         self._ignoring = False
         """Whether the sound over the reply has been judged and still goes on."""
         self._input_over = False
+        self._typed = False
+        """Whether the question that is being thought about came in writing: what is spoken does not go on with it."""
         self._clear()
 
     def _clear(self) -> None:
@@ -134,6 +136,7 @@ class TurnPolicy:
         if self.state is not State.MUTED:
             self._clear()
             self.state = State.THINKING
+            self._typed = True
 
     # -- the assistant's side -------------------------------------------------------------------------------------------
 
@@ -288,7 +291,7 @@ class TurnPolicy:
         return []
 
     def _while_thinking(self, end: int) -> list[Signal]:
-        if self._run < max(RESUME_SAMPLES, self._min_speech):
+        if self._typed or self._run < max(RESUME_SAMPLES, self._min_speech):
             return []
         self._resume(end)
         self.state = State.LISTENING
@@ -347,6 +350,7 @@ class TurnPolicy:
 
     def _end(self, at: int, reason: str) -> Ended:
         self.state = State.THINKING
+        self._typed = False
         self._onset = None
         self._run = 0
         return Ended(at, last=self._last, reason=reason)

@@ -211,6 +211,15 @@ def test_glasses_out_of_reach_end_a_question_and_keep_a_reply() -> None:
     assert line.state() is State.SPEAKING
 
 
+def test_speech_does_not_go_on_with_a_typed_question() -> None:
+    line = Line()
+    line.policy.asked()
+    assert line.feed("#" * 20) == []
+    assert line.state() is State.THINKING
+    line.policy.reply_began()
+    assert kinds(line.feed("." + "#" * 5)) == [Paused, Began]
+
+
 def test_a_word_that_asks_for_another_is_waited_for() -> None:
     line = Line()
     line.call()
