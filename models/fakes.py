@@ -61,13 +61,18 @@ class _Fake:
 
 
 class FakeWake(_Fake):
-    """Hears a wake word in every run of samples that equals ``MARK``."""
+    """Hears a word in every run of samples that equals its mark."""
 
     MARK = 31_000
 
+    def __init__(self, mark: int = MARK, word: str = "hey_jarvis") -> None:
+        super().__init__()
+        self._mark = mark
+        self._word = word
+
     def detect(self, pcm: Pcm) -> str | None:
         """Fires on the mark."""
-        return "hey_jarvis" if bool((pcm == self.MARK).any()) else None
+        return self._word if bool((pcm == self._mark).any()) else None
 
     def reset(self) -> None:
         """Nothing to forget."""

@@ -41,6 +41,8 @@ HINT_OF_VOICE = 0.2
 """Voice-activity probability that makes a spotted word credible: the echo that is left of the assistant's own seldom has it."""
 SPOTTED_SAMPLES = samples(0.65)
 """How long a word that is spotted may have taken."""
+SHORT_S = 0.9
+"""Seconds of speech that may be a spotted word alone: in longer speech "next" has been taken for "stop"."""
 TURN_MEMORY = samples(8.0)
 """The end-of-turn model judges at most the last 8 s."""
 
@@ -121,6 +123,7 @@ class Listener:
         self.voice = 0.0
         """The newest voice-activity probability that was let through."""
         self._voiced = -SPOTTED_SAMPLES
+        self._spotted: str | None = None
         self._reference = reference
         self._gate = EchoGate(config.echo.margin_db)
         self._engines = engines
@@ -179,7 +182,10 @@ class Listener:
         if heard.wake is not None:
             self.act(self.policy.call(heard.wake, end))
         elif heard.spotted is not None and end - self._voiced <= SPOTTED_SAMPLES:
-            self._owner.spotted(heard.spotted)
+            if self.policy.state is State.PAUSED:
+                self._spotted = heard.spotted  # it may be part of something longer: its end tells
+            else:
+                self._owner.spotted(heard.spotted)
         for window in heard.windows:
             self.voice = window.probability
             if window.probability >= HINT_OF_VOICE:
@@ -245,6 +251,7 @@ class Listener:
             self._owner.state_changed(self._state)
 
     def _forget(self) -> None:
+        self._spotted = None
         self._resume()
         self._fed = None
 
@@ -358,7 +365,11 @@ class Listener:
         if attempt.dropped:
             return
         if self.policy.over_reply:
-            verdict = self._owner.overheard(transcript, self._spoken(attempt.last))
+            spoken = self._spoken(attempt.last)
+            if self._spotted is not None and spoken <= SHORT_S:
+                self._owner.spotted(self._spotted)
+                return
+            verdict = self._owner.overheard(transcript, spoken)
             if verdict is not Verdict.CUT:
                 self.act(self.policy.released(self.now, verdict.value))
                 return

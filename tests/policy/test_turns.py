@@ -174,7 +174,7 @@ def test_a_sound_without_words_does_not_hold_the_reply_for_ever() -> None:
 
 def test_in_half_duplex_nothing_pauses_but_words_can_still_cut() -> None:
     line = speaking(barge_in=False)
-    assert kinds(line.feed("#" * 10 + "." * 5)) == [Began, Hinted]
+    assert kinds(line.feed("#" * 10 + "." * 12)) == [Began, Hinted]
     assert line.policy.state is State.SPEAKING
     (cut,) = line.policy.interrupted(line.at)
     assert isinstance(cut, BargedIn)

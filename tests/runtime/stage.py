@@ -36,6 +36,10 @@ from phone_bridge.sim import SimGlasses
 E = TypeVar("E", bound=Event)
 
 
+STOP = 30_000
+"""Samples of this value are a "stop" that only a spotter hears."""
+
+
 def wake_mark() -> Pcm:
     """The sound that the fake wake word fires on."""
     return np.full(320, FakeWake.MARK, np.int16)
@@ -145,7 +149,7 @@ async def play(
     model = FakeLanguageModel(answers, first_token=0.15, per_token=0.01, spend=spend)
     built = engines(
         Engines(
-            ears=Lane("ears", lambda: Ears(FakeWake(), FakeVoiceActivity())),
+            ears=Lane("ears", lambda: Ears(FakeWake(), FakeVoiceActivity(), spotter=FakeWake(STOP, "stop"))),
             end_of_turn=Lane("end_of_turn", lambda: FakeEndOfTurn(end_of_turn)) if end_of_turn is not None else None,
             recogniser=Lane("recogniser", lambda: FakeRecogniser(questions, cost=recognition, spend=spend)),
             language_model=Lane("language_model", lambda: model),

@@ -12,7 +12,7 @@ from edge.events import BargedIn, LinkChanged, ReplyPaused, ReplyResumed, StateC
 from edge.policy.signals import State
 from edge.values import SAMPLE_RATE
 from models.fakes import tone
-from tests.runtime.stage import Stage, play, wake_mark
+from tests.runtime.stage import STOP, Stage, play, wake_mark
 
 ANSWER = "One two three four five six seven eight nine ten. Eleven twelve thirteen."
 
@@ -73,6 +73,22 @@ async def test_in_half_duplex_only_stop_cuts(words: str, cut: bool) -> None:
     assert turn.interrupted is cut
     assert stage.of(ReplyPaused) == []
     assert (turn.heard == ANSWER) is not cut
+
+
+@pytest.mark.parametrize(("seconds", "skill"), [(0.4, "stop"), (1.5, "ask")])
+async def test_a_stop_that_only_the_spotter_hears_cuts_unless_it_is_part_of_something_longer(
+    seconds: float, skill: str
+) -> None:
+    async with play(questions=("count", "next line please"), answers=(ANSWER, "Well.")) as stage:
+        await stage.say()
+        await stage.told.wait(StateChanged, number=3)
+        await stage.glasses.until(stage.glasses.heard_runs[0].start / SAMPLE_RATE + 1.0)
+        sound = tone(seconds)
+        sound[3200:3520] = STOP
+        stage.glasses.say(sound)
+        await stage.told.wait(TurnEnded, number=2)
+    first, second = stage.of(TurnEnded)
+    assert first.interrupted and second.skill == skill
 
 
 async def test_the_reply_to_a_typed_question_can_be_interrupted_too() -> None:
