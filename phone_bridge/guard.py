@@ -23,7 +23,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from edge.errors import InputError, LinkError, NearsightError, StorageError, UsageError
+from edge.errors import EngineMissing, InputError, LinkError, ModelMissing, NearsightError, StorageError, UsageError
 from phone_bridge.access import Access, Denied, Device
 from phone_bridge.rates import Rate
 from phone_bridge.refusal import Refusal
@@ -198,7 +198,7 @@ def status_of(error: NearsightError) -> int:
     match error:
         case UsageError() | InputError():
             return 400
-        case LinkError():
+        case LinkError() | ModelMissing() | EngineMissing():
             return 409
         case StorageError():
             return 507

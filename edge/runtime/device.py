@@ -43,8 +43,12 @@ EARLY_S = 0.2
 none before it, and the sink's delay is not known to the millisecond."""
 
 
+MICROPHONE = 250
+"""Chunks of sound that may wait. Hearing is ten times faster than speaking, so what waits is soon heard; what is lost is not."""
+
+
 class Device:
-    """A link as the session sees it. Microphone: a second waits at most. Camera: the two newest pictures."""
+    """A link as the session sees it. Microphone: five seconds wait at most. Camera: the two newest pictures."""
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class Device:
     ) -> None:
         self.link = link
         self.recording: Recording | None = None
-        self.microphone: Channel[AudioChunk] = Channel("microphone", 50, Overflow.DROP_OLDEST)
+        self.microphone: Channel[AudioChunk] = Channel("microphone", MICROPHONE, Overflow.DROP_OLDEST)
         self.camera: Channel[VideoFrame] = Channel("camera", 2, Overflow.DROP_OLDEST)
         self.condition = Condition(sink_delay_s=link.sink_delay_s)
         """How the glasses are."""

@@ -245,8 +245,11 @@ export class Devices {
     tick();
     picture?.setAttribute("role", "img");
     picture?.setAttribute("aria-label", "QR code of the pairing address");
+    const alone = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(url).hostname);
+    const how = alone ? "This server is for this machine alone, and so is this address. Started with --host 0.0.0.0, it lets phones in."
+      : "Scan it with the phone's camera, or open this there:";
     this.code.replaceChildren(...(picture ? [h("div.qr", {}, document.importNode(picture, true))] : []),
-      h("p", {}, "Scan it with the phone's camera, or open this there:", h("code", {}, url), left));
+      h("p", {}, how, h("code", {}, url), left));
     this.code.hidden = false;
   }
 }

@@ -44,7 +44,7 @@ FPS = 15
 PATIENCE_S = 30.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chromium:
     """A browser that runs, and the two files that are its devices."""
 
@@ -52,9 +52,19 @@ class Chromium:
     """Where its DevTools protocol is spoken."""
     microphone: Path
     camera: Path
+    usual: bool = False
+    """Whether both are as they were at first."""
+
+    def reset(self) -> None:
+        """Gives the microphone its hum and the camera its bars again."""
+        if not self.usual:
+            self.hears(hum())
+            self.sees(*bars())
+            self.usual = True
 
     def hears(self, pcm: Pcm) -> None:
         """Gives whoever opens the microphone next a sound at 16 kHz, again and again."""
+        self.usual = False
         fresh = self.microphone.with_suffix(".new")
         with wave.open(str(fresh), "wb") as file:
             file.setnchannels(1)
@@ -65,6 +75,7 @@ class Chromium:
 
     def sees(self, *pictures: Pixels) -> None:
         """Gives whoever opens the camera next these pictures (BGR), scaled to its size, again and again."""
+        self.usual = False
         width, height = PICTURE
         fresh = self.camera.with_suffix(".new")
         with fresh.open("wb") as file:  # YUV4MPEG2, the one format beside MJPEG that Chromium reads
@@ -95,8 +106,7 @@ def chromium(folder: Path) -> Iterator[Chromium]:
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         running = Chromium(f"http://127.0.0.1:{_port(process, profile / 'DevToolsActivePort')}", microphone, camera)
-        running.hears(hum())
-        running.sees(*bars())
+        running.reset()
         yield running
     finally:
         process.terminate()

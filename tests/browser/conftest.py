@@ -151,6 +151,7 @@ def shared_chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromi
 @pytest.fixture
 async def chromium(shared_chromium: Chromium) -> AsyncIterator[Browser]:
     """A browser with a microphone and a camera; nobody is asked for permission: a context has it or has not."""
+    shared_chromium.reset()
     async with shared_chromium.connect() as browser:
         yield browser
 

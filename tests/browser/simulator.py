@@ -137,4 +137,4 @@ def audible(pcm: Pcm, since: float = 0.0, until: float = float("inf"), level: in
     """Seconds of the first and the last sample that can be heard between two times; None where there is none."""
     start, end = samples(since), min(len(pcm), samples(min(until, 1e6)))
     loud = np.flatnonzero(np.abs(pcm[start:end].astype(np.int32)) > level)
-    return ((start + loud[0]) / SAMPLE_RATE, (start + loud[-1]) / SAMPLE_RATE) if len(loud) else None
+    return ((start + int(loud[0])) / SAMPLE_RATE, (start + int(loud[-1])) / SAMPLE_RATE) if len(loud) else None
