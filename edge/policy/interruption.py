@@ -21,7 +21,7 @@ BACKCHANNELS = frozenset(
 """Words of which listeners make their "I am with you", as recognisers write them."""
 SURE = 0.15
 """The least confidence of one interrupting word: "wait" has been heard with 0.19, a cleared throat is "no" with 0.08."""
-SURE_OF_SEVERAL = 0.25
+SURE_OF_SEVERAL = 0.3
 """The least confidence of several words; noise has come as far as 0.39, but shorter than ``LONG_ENOUGH``."""
 SHORTEST_S = 0.2
 """Speech shorter than this is a click or a bang."""
@@ -60,7 +60,7 @@ def verdict(
         return Verdict.BACKCHANNEL
     if overheard(text, being_said):
         return Verdict.ECHO
-    if len(words) < min_words or speech_s < LONG_ENOUGH_S:
+    if sum(word not in BACKCHANNELS for word in words) < min_words or speech_s < LONG_ENOUGH_S:
         return Verdict.UNSURE
     return Verdict.CUT if source == "grammar" or confidence >= SURE_OF_SEVERAL else Verdict.UNSURE
 

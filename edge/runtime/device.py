@@ -44,7 +44,7 @@ none before it, and the sink's delay is not known to the millisecond."""
 
 
 MICROPHONE = 250
-"""Chunks of sound that may wait. Hearing is ten times faster than speaking, so what waits is soon heard; what is lost is not."""
+"""Chunks of sound that may wait. Hearing is faster than speaking: what waits is soon heard, and what is lost never."""
 
 
 class Device:

@@ -124,6 +124,7 @@ class Listener:
         """The newest voice-activity probability that was let through."""
         self._voiced = -SPOTTED_SAMPLES
         self._spotted: str | None = None
+        self._spotted_at = 0
         self._reference = reference
         self._gate = EchoGate(config.echo.margin_db)
         self._engines = engines
@@ -182,10 +183,7 @@ class Listener:
         if heard.wake is not None:
             self.act(self.policy.call(heard.wake, end))
         elif heard.spotted is not None and end - self._voiced <= SPOTTED_SAMPLES:
-            if self.policy.state is State.PAUSED:
-                self._spotted = heard.spotted  # it may be part of something longer: its end tells
-            else:
-                self._owner.spotted(heard.spotted)
+            self._spotted, self._spotted_at = heard.spotted, end  # it may be part of something longer: its end tells
         for window in heard.windows:
             self.voice = window.probability
             if window.probability >= HINT_OF_VOICE:
@@ -251,7 +249,6 @@ class Listener:
             self._owner.state_changed(self._state)
 
     def _forget(self) -> None:
-        self._spotted = None
         self._resume()
         self._fed = None
 
@@ -366,7 +363,7 @@ class Listener:
             return
         if self.policy.over_reply:
             spoken = self._spoken(attempt.last)
-            if self._spotted is not None and spoken <= SHORT_S:
+            if self._spotted is not None and self._spotted_at >= attempt.began and spoken <= SHORT_S:
                 self._owner.spotted(self._spotted)
                 return
             verdict = self._owner.overheard(transcript, spoken)

@@ -23,7 +23,7 @@ import numpy as np
 
 from edge.app import build_engines, load_config
 from edge.bench.stats import spread
-from edge.events import BargedIn, Event, ReplyPaused, ReplyResumed, Speaking, TurnEnded
+from edge.events import BargedIn, Event, FinalHeard, PartialHeard, ReplyPaused, ReplyResumed, Speaking, TurnEnded
 from edge.household import session
 from edge.runtime import virtual
 from edge.runtime.told import Told
@@ -132,7 +132,8 @@ async def _alone(scene: Scene, seconds: float) -> dict[str, Any]:
     """Lets the assistant talk, with nobody there."""
     while len(scene.glasses.heard) / SAMPLE_RATE < seconds:
         await scene.served.ask("go on talking")
-    heard = [event.text for event in scene.told.events if event.event in ("partial", "final") and event.text != "go on talking"]
+    heard = [event.text for event in scene.told.events if isinstance(event, PartialHeard | FinalHeard)]
+    heard = [text for text in heard if text != "go on talking"]
     spoken = sum(len(run.pcm) for run in scene.glasses.heard_runs) / SAMPLE_RATE
     return {
         "spoken_s": round(spoken, 1),
