@@ -283,6 +283,10 @@ class Station(Protocol):
     uri: str
     """As the owner named it."""
 
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate that it shows, to compare with a browser's warning; empty without encryption."""
+
     async def open(self) -> None:
         """Begins to receive. Raises LinkError where it cannot."""
 

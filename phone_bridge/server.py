@@ -90,6 +90,11 @@ class WebRtcStation:
         return self._wearers.glasses
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate, once the station is open; empty without TLS."""
+        return self.certificate.fingerprint if self.certificate is not None else ""
+
+    @property
     def url(self) -> str:
         """Where the page is, for a browser: of all our addresses the one that others reach first."""
         host = self.host

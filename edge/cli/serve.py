@@ -109,16 +109,27 @@ async def _run(config: Config, opened: Sequence[Link | Station], output: Output)
 async def _attend(household: Household, station: Station, config: Config) -> None:
     await station.open()
     try:
-        _invite(station.invite("wearer", OWNER), station.uri)
+        _invite(station.invite("wearer", OWNER), station)
         await household.attend(station)
     finally:
         await station.close()
 
 
-def _invite(url: str, uri: str) -> None:
+def _invite(url: str, station: Station) -> None:
     """Shows where a phone finds us, on standard error: standard output is for events."""
-    print(f"nearsight: serving {uri}. Open this once, on the phone or laptop that is to be the glasses:\n", file=sys.stderr)
-    print(f"  {url}\n\n{app.qr_code(url)}", file=sys.stderr, flush=True)
+    print(
+        f"nearsight: serving {station.uri}. Open this once, on the phone or laptop that is to be the glasses:\n",
+        file=sys.stderr,
+    )
+    print(f"  {url}\n\n{app.qr_code(url)}", file=sys.stderr)
+    _warn_of(station.fingerprint)
+
+
+def _warn_of(fingerprint: str) -> None:
+    """Says what a browser will warn of."""
+    if fingerprint:
+        text = "The browser will warn of a certificate made on this machine; its SHA-256 is"
+        print(f"{text}\n  {fingerprint}", file=sys.stderr, flush=True)
 
 
 def simulate(
@@ -153,6 +164,7 @@ async def _simulate(config: Config, uri: str, recordings: Path, output: Output, 
         await station.open()
         url = f"{station.invite('owner', OWNER)}&to=simulate"
         print(f"nearsight: the simulator is at\n\n  {url}\n\nThis lets one browser in, once.", file=sys.stderr, flush=True)
+        _warn_of(station.fingerprint)
         if browser:
             await asyncio.to_thread(webbrowser.open, url)
         await household.attend(station)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import struct
 import zlib
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from edge.app import choices
 from models.fakes import silence, tone
 from tests.cli.command import Command, Outcome
 
@@ -90,6 +92,9 @@ def test_a_video_without_frames(nearsight: Command, tmp_path: Path) -> None:
         (("models", "verify", "nothing-like-it"), "nothing-like-it"),
         (("run", "--link", "fil:x"), "file"),
         (("run", "--link", "ble:"), "later release"),
+        (("run",), "no link"),
+        (("run", "--link", "webrtc://127.0.0.1:70000"), "70000"),
+        (("simulate", "--port", "70000"), "65535"),
         (("ask",), "either --audio"),
         (("ask", "--text", "a", "--audio", "b.wav"), "either --audio"),
         (("frobnicate",), "No such command"),
@@ -98,6 +103,17 @@ def test_a_video_without_frames(nearsight: Command, tmp_path: Path) -> None:
 )
 def test_wrong_usage(nearsight: Command, words: tuple[str, ...], says: str) -> None:
     assert_refused(nearsight(*words), 2, says)
+
+
+@pytest.mark.parametrize("command", ["run", "simulate"])
+def test_a_port_that_somebody_else_has(nearsight: Command, tmp_path: Path, command: str) -> None:
+    config = tmp_path / "bare.toml"
+    ports = [port for port in choices() if port != "profile"]
+    config.write_text(f"[serve]\nstate = '{tmp_path}'\n" + "".join(f"[{port}]\nengine = 'none'\n" for port in ports))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        place = ("--link", f"webrtc://127.0.0.1:{port}") if command == "run" else ("--port", port, "--no-browser")
+        assert_refused(nearsight(command, *place, "--config", config), 1, str(port))
 
 
 @pytest.mark.parametrize(
