@@ -202,9 +202,10 @@ def test_numbers_that_make_no_sense_break_nothing(packets: list[tuple[int, int, 
             assert chunk.start >= end  # a gap there may be, a jump back never
             end = chunk.end
         at += pause
-    assert buffer.position == end
+    assert buffer.position >= end  # after a gap that was left open, less than a chunk may have come
     assert buffer.counters.lost == buffer.counters.recovered + buffer.counters.concealed
-    assert end <= (at + 2 * MAX_FILL_S + len(packets) * 0.12) * SAMPLE_RATE + MAX_FILL_S * SAMPLE_RATE * len(packets)
+    most = (at + 2 * MAX_FILL_S + len(packets) * 0.12) * SAMPLE_RATE + MAX_FILL_S * SAMPLE_RATE * len(packets)
+    assert end <= most + CHUNK_SAMPLES
 
 
 def test_nothing_is_held_while_nothing_is_missing(buffer: JitterBuffer) -> None:
