@@ -16,7 +16,7 @@ const GIVE_UP_MS = 2000;
  * Seconds for which Web Audio still holds sound that the receiver counts as played: Chromium 156 was heard to play old words
  * for up to 30 ms more. Whatever was sent right after the flush loses as much; a reply begins later than that.
  */
-const SETTLE_S = 0.04;
+const SETTLE_S = 0.06;
 /** Seconds over which sound returns, so that it does not click. */
 const FADE_S = 0.01;
 

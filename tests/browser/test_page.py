@@ -99,7 +99,7 @@ async def test_a_flush_is_silence_and_what_comes_after_it_is_heard(household: Ho
     playing.cancel()
     wearer.link.flush()
     await shows(seen, "loudness() < 0.001", 1.0)
-    assert await seen.page.evaluate(LOUDEST) < 0.001, "what the browser had buffered is not heard afterwards"
+    assert await seen.page.evaluate(LOUDEST) < 0.01, "what the browser had buffered, 0.24 loud, is not heard afterwards"
     await asyncio.wait([playing])
     again = asyncio.create_task(wearer.play(1.0))
     await shows(seen, "loudness() > 0.05", 3.0)
