@@ -21,14 +21,13 @@ from edge import app
 from edge.config import Config, as_table, merge, parse
 from edge.errors import NearsightError, UsageError
 from edge.events import Event
-from edge.policy.prompts import opening
 from edge.ports import Link, Station
 from edge.runtime.engines import Engines
 from edge.runtime.fair import WEARER
 from edge.runtime.recording import Recorder
 from edge.runtime.session import Session
 from edge.skill import Skill
-from edge.values import NS_PER_SAMPLE, Prompt
+from edge.values import NS_PER_SAMPLE
 
 log = logging.getLogger(__name__)
 
@@ -242,6 +241,5 @@ def _differences(config: Config) -> dict[str, Any]:
 async def _open_shared(config: Config) -> Engines:
     shared = app.build_engines(config, [item.name for item in dataclasses.fields(Engines) if item.name not in OWN])
     await shared.open(but=OWN)
-    if shared.language_model is not None:  # before anybody speaks: it takes every core for a second
-        await shared.language_model.call(lambda model, stop: model.prefill(Prompt(opening()), stop))
+    await shared.warm_up()  # before anybody speaks: it takes every core for a second
     return shared

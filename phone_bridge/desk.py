@@ -26,7 +26,7 @@ class Desk(Protocol):
     async def command(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Does what a button of the dashboard asks, and gives what the page shows of it.
 
-        Names: ``record``, ``stop_recording``, ``replay``, ``profile``, ``network``, ``ask``, ``end``, ``configure``.
+        Names: ``ask``, ``end``, ``record``, ``replay``, ``stop_replay``, ``profile``, ``engine``, ``network``.
         Raises NearsightError: UsageError for an unknown name or argument.
         """
 

@@ -1,11 +1,11 @@
-"""``run``, ``simulate`` and ``devices``: serving glasses that come and go."""
+"""``run`` and ``simulate``: serving glasses that come and go."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,13 @@ def run(
         raise UsageError("no link: give --link URI, or links = [...] in the configuration")
     output = Output(as_json=as_json)
     opened = [app.open_link(uri, **_options(uri, config)) for uri in uris]
+    _until_stopped(_run(config, opened, output))
+
+
+def _until_stopped(serving: Coroutine[Any, Any, None]) -> None:
+    """Serves until the end or Ctrl-C. Of the errors of several tasks, one that people can read is raised."""
     try:
-        loop.run(_run(config, opened, output))
+        loop.run(serving)
     except loop.Interrupted:
         print("nearsight: stopped", file=sys.stderr)
     except BaseExceptionGroup as errors:
@@ -101,12 +106,12 @@ async def _run(config: Config, opened: Sequence[Link | Station], output: Output)
     async with Household(config, Path("recordings"), Printer(output)) as household, asyncio.TaskGroup() as group:
         for served in opened:
             if isinstance(served, Station):
-                group.create_task(_attend(household, served, config))
+                group.create_task(_attend(household, served))
             else:
                 group.create_task(household.serve(served, served.uri))
 
 
-async def _attend(household: Household, station: Station, config: Config) -> None:
+async def _attend(household: Household, station: Station) -> None:
     await station.open()
     try:
         _invite(station.invite("wearer", OWNER), station)
@@ -140,13 +145,8 @@ def simulate(
 
     config = app.load_config(profile, file, {"turns": {"wake": wake}})
     ensure(config, as_json=as_json)
-    try:
-        loop.run(_simulate(config, f"webrtc://{host}:{port}", recordings, Output(as_json=as_json), browser=browser))
-    except loop.Interrupted:
-        print("nearsight: stopped", file=sys.stderr)
-    except BaseExceptionGroup as errors:
-        known = errors.subgroup(NearsightError)
-        raise (_first(known) if known is not None else errors) from None
+    output = Output(as_json=as_json)
+    _until_stopped(_simulate(config, f"webrtc://{host}:{port}", recordings, output, browser=browser))
 
 
 async def _simulate(config: Config, uri: str, recordings: Path, output: Output, *, browser: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge.policy.echo import level_db
+from edge.policy.prompts import opening
 from edge.ports import (
     CodeReader,
     EchoCanceller,
@@ -23,7 +24,7 @@ from edge.ports import (
     WakeWord,
 )
 from edge.runtime.lane import Lane
-from edge.values import AudioChunk, EngineInfo, Pcm
+from edge.values import AudioChunk, EngineInfo, Pcm, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,11 @@ class Engines:
             for lane in reversed(opened):
                 await lane.close()
             raise
+
+    async def warm_up(self) -> None:
+        """Reads what every prompt begins with into the model's cache, before a question needs it. Raises EngineError."""
+        if self.language_model is not None:
+            await self.language_model.call(lambda model, stop: model.prefill(Prompt(opening()), stop))
 
     async def close(self) -> None:
         """Frees every engine."""

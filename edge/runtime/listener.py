@@ -20,7 +20,7 @@ from edge.channel import Channel
 from edge.config import Config
 from edge.errors import EngineError, EngineHung
 from edge.events import PartialHeard
-from edge.policy.echo import EchoGate, Reference, level_db
+from edge.policy.echo import FLOOR_DB, EchoGate, Reference, level_db
 from edge.policy.interruption import Verdict
 from edge.policy.signals import BargedIn, Began, Called, Ended, GaveUp, Hinted, Paused, Released, Resumed, Said, Signal, State
 from edge.policy.turns import TurnPolicy
@@ -118,7 +118,7 @@ class Listener:
         """Media time of the newest sample heard."""
         self.cancelling = True
         """Whether the loudspeaker's sound is taken out of the microphone's here; off where the device does it."""
-        self.level_db = self.raw_level_db = -96.0
+        self.level_db = self.raw_level_db = FLOOR_DB
         """Level of the newest sound, dB of full scale: without the echo, and as it came."""
         self.voice = 0.0
         """The newest voice-activity probability that was let through."""

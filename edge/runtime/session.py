@@ -38,7 +38,6 @@ from edge.policy.dialog import History
 from edge.policy.ending import unfinished
 from edge.policy.interruption import Verdict, overheard, verdict
 from edge.policy.phrases import commands
-from edge.policy.prompts import opening
 from edge.policy.router import Route, Router
 from edge.policy.signals import Said, State
 from edge.ports import Link
@@ -56,7 +55,6 @@ from edge.values import (
     SAMPLE_RATE,
     Condition,
     Exchange,
-    Prompt,
     Transcript,
     VideoFrame,
     VoiceStyle,
@@ -145,13 +143,10 @@ class Session:
             self.emit(SessionEnded(t_ns=self.now_ns(), reason=self._end_reason, drops=self.measures().drops))
 
     async def _warm_up(self) -> None:
-        """Reads what every prompt begins with into the model's cache, before the first question needs it."""
-        lane = self.engines.language_model
-        if lane is not None:
-            try:
-                await lane.call(lambda model, stop: model.prefill(Prompt(opening()), stop))
-            except EngineError as error:
-                self.failed(error)
+        try:
+            await self.engines.warm_up()
+        except EngineError as error:
+            self.failed(error)
 
     def end(self, reason: str) -> None:
         """Ends the session; what is being said is cut."""

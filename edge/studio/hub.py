@@ -16,13 +16,14 @@ from edge.bundle import is_bundle
 from edge.config import Config, EngineConfig
 from edge.errors import NearsightError, UsageError
 from edge.events import CodesSeen, Event, FrameChosen, TextSeen, TurnEnded
+from edge.policy.echo import FLOOR_DB
 from edge.ports import Link
 from edge.runtime.lane import Lane
 from edge.runtime.session import Session
 from edge.runtime.sight import Sight
 from edge.studio.commands import Arguments, Impairment, impairment
 from edge.studio.feed import Feed
-from edge.studio.meters import SILENCE_DB, meters
+from edge.studio.meters import meters
 from edge.studio.overlay import Overlay, code_overlay, text_overlay
 from edge.studio.picture import Coder
 from edge.studio.process import Process
@@ -259,7 +260,7 @@ class Studio:
         for name, wearer in self._wearers.items():
             self._feed.pass_on({"wearer": name, "meters": {**meters(wearer.session, wearer.link), "process": process}})
         if not self._wearers:
-            self._feed.pass_on({"meters": {"process": process, "level_db": SILENCE_DB}})
+            self._feed.pass_on({"meters": {"process": process, "level_db": FLOOR_DB}})
 
     def _draw(self, name: str) -> None:
         """Shows the chosen picture with what has been found in it; what comes while it is drawn is drawn once more."""

@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from edge.policy.echo import FLOOR_DB
 from edge.ports import Link
 from edge.runtime.session import Session
-
-SILENCE_DB = -96.0
-"""What is shown for digital silence: the quietest 16-bit sample there is."""
 
 
 def meters(session: Session, link: Link) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def counters(link: Link) -> dict[str, float]:
 
 
 def _level(decibels: float) -> float:
-    return round(max(SILENCE_DB, decibels), 1) if math.isfinite(decibels) else SILENCE_DB
+    return round(max(FLOOR_DB, decibels), 1) if math.isfinite(decibels) else FLOOR_DB
 
 
 def _finite(value: object) -> TypeGuard[float]:
