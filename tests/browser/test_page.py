@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from edge.events import BargedIn, FinalHeard, PartialHeard, Speaking, StateChanged, TurnEnded
+from phone_bridge.access import TOKEN_LIFE_S
 from phone_bridge.webrtc import WebRtcGlasses
 from tests.browser.chromium import PICTURE
 from tests.browser.conftest import Household, Visit, Visitor, Wearer, until
@@ -321,7 +322,7 @@ async def test_in_the_pocket_the_whole_screen_is_one_button(household: Household
     assert wearer.taps == ["tap"], "a double tap only leaves"
 
 
-async def test_pairing(household: Household, visit: Visitor) -> None:
+async def test_pairing(household: Household, visit: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
     url = household.station.invite("wearer", "ann")
     seen = await visit(url, key="")
     assert seen.page.url == f"{household.origin}/pair", "the token has left the address bar"
@@ -334,5 +335,11 @@ async def test_pairing(household: Household, visit: Visitor) -> None:
         other = await visit(address, key="")
         await other.page.click("#pair")
         await other.page.wait_for_selector(f"#trouble:has-text('{words}')")
+    access = household.station.access
+    stale, token_clock = household.station.invite("wearer", "ann"), access._clock
+    monkeypatch.setattr(access, "_clock", lambda: token_clock() + TOKEN_LIFE_S)
+    late = await visit(stale, key="")
+    await late.page.click("#pair")
+    await late.page.wait_for_selector("#trouble:has-text('too old')")
     blank = await visit("/pair", key="")
     await blank.page.wait_for_selector("#trouble:has-text('needs the code')")

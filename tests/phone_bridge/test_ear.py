@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 
 import numpy as np
 import pytest
@@ -123,3 +124,21 @@ async def test_nothing_is_given_while_it_pauses() -> None:
     count = len(chunks)
     await asyncio.sleep(3.0)
     assert len(chunks) == count
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("packets_between", [0.0, 0.004])
+async def test_a_process_that_stood_still_finds_what_was_said_in_the_socket(packets_between: float) -> None:
+    loop = asyncio.get_running_loop()
+    chunks: list[AudioChunk] = []
+    ear = Ear(Quiet(), MediaClock(loop.time()), chunks.append)
+    for number in range(10):
+        ear.packet(number, number * 960, b"packet")
+        await asyncio.sleep(0.02)
+    time.sleep(1.3)  # noqa: ASYNC251 - the loop stands still, as under a process that takes every core
+    for number in range(10, 75):
+        ear.packet(number, number * 960, b"packet")
+        await asyncio.sleep(packets_between / 20)
+    ear.pause()
+    assert ear.counters()["concealed"] == ear.counters()["late"] == 0
+    assert [chunk.start for chunk in chunks] == [number * CHUNK_SAMPLES for number in range(75)]
