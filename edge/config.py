@@ -1,22 +1,18 @@
 """The configuration: frozen values, read from TOML, checked once, passed down.
 
 A profile is a TOML file of the same shape as a configuration; a configuration file names a profile and changes parts of it.
-Durations are seconds. An unknown key is an error that names the nearest known key, because a typing error that is silently
-ignored costs a field tester an afternoon.
+Durations are seconds.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from edge.errors import ConfigError
+from edge.tables import build
 
 
 def _check(holds: bool, key: str, rule: str) -> None:
@@ -59,7 +55,7 @@ class EchoConfig(EngineConfig):
 
     subtract: bool = True
     """Whether words are heard through a second canceller, which only subtracts and suppresses nothing."""
-    margin_db: float = 6.0
+    margin_db: float = 9.0
     """By how much a voice must stand above the echo that is left for it to count as somebody's."""
 
 
@@ -89,6 +85,44 @@ class LanguageModelConfig(EngineConfig):
         EngineConfig.__post_init__(self)
         _check(self.n_ctx >= 256, "language_model.n_ctx", "must be at least 256")
         _check(1 <= self.max_tokens <= self.n_ctx, "language_model.max_tokens", "must lie between 1 and n_ctx")
+
+
+@dataclass(frozen=True, slots=True)
+class VisionConfig(EngineConfig):
+    """The vision-language model."""
+
+    n_ctx: int = 4096
+    """Tokens of pictures, prompt and answer together."""
+    gpu_layers: int = 0
+    max_side: int = 768
+    """Pictures with a longer side are scaled down: a picture costs 64 to 1,200 tokens, by its size."""
+    picture_tokens: int = 512
+    """The most that one picture may cost, where the model leaves a choice: SmolVLM cuts every picture, however small, into
+    tiles of 64 tokens, thirteen of them for 4:3. Finding things in a picture with Qwen3-VL wants 1,024."""
+    max_tokens: int = 96
+    """The longest answer."""
+
+    def __post_init__(self) -> None:
+        EngineConfig.__post_init__(self)
+        _check(64 <= self.picture_tokens < self.n_ctx, "vision_language.picture_tokens", "must lie between 64 and n_ctx")
+        _check(self.n_ctx >= 1024, "vision_language.n_ctx", "must be at least 1024")
+        _check(64 <= self.max_side <= 4096, "vision_language.max_side", "must lie between 64 and 4096")
+        _check(1 <= self.max_tokens <= self.n_ctx, "vision_language.max_tokens", "must lie between 1 and n_ctx")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterConfig(EngineConfig):
+    """The segmenter."""
+
+    frames_per_second: float = 12.0
+    """At most so many pictures a second are segmented, however fast the machine: the rest of it is for others."""
+    max_objects: int = 16
+    """How many objects are followed at once; one more is refused."""
+
+    def __post_init__(self) -> None:
+        EngineConfig.__post_init__(self)
+        _check(0 < self.frames_per_second <= 120, "segmenter.frames_per_second", "must lie between 0 and 120")
+        _check(1 <= self.max_objects <= 256, "segmenter.max_objects", "must lie between 1 and 256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +223,58 @@ class SightConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchConfig:
+    """Watching over things: what is kept of an event, and who is told."""
+
+    folder: str = ""
+    """Where events are kept, a folder each; empty takes ``nearsight/events`` in the user's state folder."""
+    keep: bool = True
+    """Whether clip, contact sheet and report of an event are written; nothing else is."""
+    pre_roll: float = 5.0
+    """Seconds before the event that its clip begins."""
+    post_roll: float = 5.0
+    """Seconds after the event that its clip ends."""
+    max_clip: float = 60.0
+    """Seconds of the longest clip."""
+    ring_mb: float = 16.0
+    """Bound of the encoded pictures in memory."""
+    quota_mb: float = 500.0
+    """Bound of all events on disk: the oldest go first."""
+    retain_days: float = 14.0
+    """How long an event is kept."""
+    cooldown: float = 10.0
+    """Seconds after a report before the same rule reports again."""
+    confirm: bool = False
+    """Whether the vision model, if there is one, is asked before anything is reported."""
+    webhook: str = ""
+    """An address (``http://`` or ``https://``) that each event is posted to as JSON."""
+    mqtt: str = ""
+    """A topic that each event is published to: ``mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC``."""
+    notify_limit: float = 5.0
+    """Seconds that a webhook or a broker may take."""
+
+    def __post_init__(self) -> None:
+        for name in ("pre_roll", "post_roll", "cooldown", "retain_days"):
+            _check(getattr(self, name) >= 0, f"watch.{name}", "must not be negative")
+        for name in ("max_clip", "ring_mb", "quota_mb", "notify_limit"):
+            _check(getattr(self, name) > 0, f"watch.{name}", "must be above 0")
+        _check(self.pre_roll <= 60, "watch.pre_roll", "must be at most 60")
+        _check(not self.webhook or self.webhook.startswith(("http://", "https://")), "watch.webhook", "must be http or https")
+        _check(not self.mqtt or self.mqtt.startswith(("mqtt://", "mqtts://")), "watch.mqtt", "must begin with mqtt://")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersConfig:
+    """How answers are put."""
+
+    manner: str = "plain"
+    """``plain``, or ``blind``: clock directions, verbatim reading, uncertainty stated, nothing that must be seen to be used."""
+
+    def __post_init__(self) -> None:
+        _check(self.manner in ("plain", "blind"), "answers.manner", "must be plain or blind")
+
+
+@dataclass(frozen=True, slots=True)
 class SpeakerConfig:
     """The speaker queue."""
 
@@ -266,101 +352,22 @@ class Config:
     text_reader: EngineConfig = field(default_factory=EngineConfig)
     code_reader: EngineConfig = field(default_factory=EngineConfig)
     scene_meter: EngineConfig = field(default_factory=EngineConfig)
-    vision_language: EngineConfig = field(default_factory=EngineConfig)
+    vision_language: VisionConfig = field(default_factory=VisionConfig)
     detector: EngineConfig = field(default_factory=EngineConfig)
-    segmenter: EngineConfig = field(default_factory=EngineConfig)
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     translator: EngineConfig = field(default_factory=EngineConfig)
     voice: VoiceConfig = field(default_factory=VoiceConfig)
     turns: TurnsConfig = field(default_factory=TurnsConfig)
     sight: SightConfig = field(default_factory=SightConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    answers: AnswersConfig = field(default_factory=AnswersConfig)
     speaker: SpeakerConfig = field(default_factory=SpeakerConfig)
     recording: RecordingConfig = field(default_factory=RecordingConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     skills: SkillsConfig = field(default_factory=SkillsConfig)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Reads a TOML file. Raises ConfigError with the file's name and the line of the fault."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from error
-
-
-def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """Lays ``change`` over ``base``, table by table; neither is altered."""
-    merged = dict(base)
-    for key, value in change.items():
-        below = merged.get(key)
-        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
 def parse(table: Mapping[str, Any]) -> Config:
     """Makes a configuration from a TOML table. Raises ConfigError."""
-    config: Config = _build(Config, table, "")
+    config: Config = build(Config, table)
     return config
-
-
-def as_table(config: Any) -> dict[str, Any]:
-    """Gives the configuration back as a TOML table, everything spelt out."""
-    table: dict[str, Any] = dataclasses.asdict(config)
-    return _listed(table)
-
-
-def _listed(table: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _listed(value) if isinstance(value, dict) else list(value) if isinstance(value, tuple) else value
-        for key, value in table.items()
-    }
-
-
-def nearest(name: str, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -> str:
-    """Gives a half-sentence that names the nearest known name, or all of them.
-
-    A name's beginning, up to one of its hyphens, counts as the name: of ``smollm2-135m-instruct`` people type ``smollm2``.
-    """
-    names = {whole[: hyphen.start()]: whole for whole in reversed(list(known)) for hyphen in re.finditer("-", whole)}
-    names.update({whole: whole for whole in known})
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {names[close[0]]!r}?" if close else "known are " + ", ".join(sorted(known))
-
-
-def _build(kind: Any, table: Mapping[str, Any], prefix: str) -> Any:
-    hints = get_type_hints(kind)
-    known = {item.name: item for item in dataclasses.fields(kind)}
-    values: dict[str, Any] = {}
-    for key, value in table.items():
-        name = f"{prefix}{key}"
-        if key not in known:
-            raise ConfigError(f"unknown key {name!r}: {nearest(key, list(known))}")
-        values[key] = _value(hints[key], value, name)
-    try:
-        return kind(**values)
-    except ConfigError as error:
-        raise ConfigError(error.text if not prefix or error.text.startswith(prefix) else prefix + error.text) from None
-
-
-def _value(kind: Any, value: Any, name: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, Mapping):
-            raise ConfigError(f"{name}: must be a table, like [{name}]")
-        return _build(kind, value, f"{name}.")
-    origin = get_origin(kind)
-    if origin is tuple:
-        item = get_args(kind)[0]
-        if not isinstance(value, list | tuple):
-            raise ConfigError(f"{name}: must be a list")
-        return tuple(_value(item, entry, f"{name}[{at}]") for at, entry in enumerate(value))
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not kind:
-        raise ConfigError(f"{name}: must be {_words[kind]}, not {value!r}")
-    return value
-
-
-_words: Mapping[type, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}

@@ -12,10 +12,13 @@
     ├── ModelError
     │   ├── ModelMissing           known to the catalogue, not on this machine
     │   ├── ModelCorrupt           on this machine, but its bytes or its hash are wrong
-    │   └── FetchFailed            could not be fetched now (retryable)
+    │   ├── FetchFailed            could not be fetched now (retryable)
+    │   └── NotAgreed              its owner has not agreed to its licence, or to trust its source
     ├── EngineError
     │   ├── EngineMissing          its package is not installed
     │   ├── EngineFailed           it raised
+    │   │   ├── OutOfMemory        what it needed did not fit
+    │   │   └── DeviceMissing      the GPU that was asked for, or its libraries, are not there
     │   ├── EngineHung             it passed its time limit (retryable: its lane is replaced)
     │   └── EngineFlooded          it gave more than its bound
     ├── LinkError                  the glasses went away or spoke nonsense (retryable)
@@ -115,6 +118,12 @@ class FetchFailed(ModelError):
     retryable = True
 
 
+class NotAgreed(ModelError):
+    """Fetching it needs a word of its owner: a licence with conditions, or a source whose hashes nobody has pinned."""
+
+    code = "not_agreed"
+
+
 class EngineError(NearsightError):
     """An engine behind a port misbehaved."""
 
@@ -132,6 +141,18 @@ class EngineFailed(EngineError):
     """The engine raised. The cause is on ``__cause__``."""
 
     code = "engine_failed"
+
+
+class OutOfMemory(EngineFailed):
+    """What the engine needed did not fit: another type to compute in, or a smaller model, may."""
+
+    code = "out_of_memory"
+
+
+class DeviceMissing(EngineFailed):
+    """The GPU that was asked for is not there, or its libraries do not load."""
+
+    code = "device_missing"
 
 
 class EngineHung(EngineError):

@@ -159,6 +159,67 @@ class CodesSeen(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThingsSeen(Event):
+    """What the detector found in the chosen picture."""
+
+    event = "things"
+    things: tuple[Mapping[str, Any], ...]
+    """Each ``{"label", "score", "box"}``, the box ``[x0, y0, x1, y1]`` in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskSeen(Event):
+    """A followed object in one picture."""
+
+    event = "mask"
+    frame: int
+    """The picture's index."""
+    object: int
+    label: str
+    state: str
+    """``followed`` or ``lost``."""
+    score: float
+    """0 to 1."""
+    box: tuple[float, ...] = ()
+    """``[x0, y0, x1, y1]`` in pixels; empty while it is lost."""
+    area: int = 0
+    """Pixels."""
+    age_ms: float = 0.0
+    """How old the picture was when its mask was there."""
+    file: str = ""
+    """The mask's PNG, where one was written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackChanged(Event):
+    """A followed object was taken up, went out of sight, came back, or was let go."""
+
+    event = "track"
+    object: int
+    label: str
+    change: str
+    """``started``, ``lost``, ``found`` or ``ended``."""
+    sure: bool = True
+    """False where something came back that may be another object of the kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchFired(Event):
+    """What was watched for has happened."""
+
+    event = "watch"
+    watch: int
+    """The number of the rule in its session."""
+    words: str
+    """The rule as the wearer said it."""
+    text: str
+    """What happened, in one sentence."""
+    sure: bool = True
+    folder: str = ""
+    """Where clip, contact sheet and report are written; empty where nothing is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Speaking(Event):
     """A sentence or a clause goes to the loudspeaker."""
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from edge import app
-from edge.config import Config, as_table, merge, parse
+from edge.config import Config, parse
 from edge.errors import NearsightError, UsageError
 from edge.events import Event
 from edge.ports import Link, Station
@@ -27,12 +27,13 @@ from edge.runtime.fair import WEARER
 from edge.runtime.recording import Recorder
 from edge.runtime.session import Session
 from edge.skill import Skill
+from edge.tables import as_table, merge
 from edge.values import NS_PER_SAMPLE
 
 log = logging.getLogger(__name__)
 
-OWN = ("ears", "recogniser")
-"""Ports whose engines remember a wearer's sound."""
+OWN = ("ears", "recogniser", "segmenter", "clips")
+"""Ports whose engines remember what a wearer said, or saw."""
 
 
 def local_time() -> datetime:
@@ -73,8 +74,10 @@ async def session(
         await own.open()
         stack.push_async_callback(link.close)
         await link.open()
-        used = own if shared is None else dataclasses.replace(shared, ears=own.ears, recogniser=own.recogniser)
-        served = Session(config, link, used, skills, emit=emit, wall_time=wall_time or local_time)
+        used = own if shared is None else dataclasses.replace(shared, **{port: getattr(own, port) for port in OWN})
+        if (notifier := app.notifier(config)) is not None:
+            stack.push_async_callback(notifier.close)
+        served = Session(config, link, used, skills, emit=emit, wall_time=wall_time or local_time, notifier=notifier)
         stack.callback(stop_recording, served)
         if config.recording.folder:
             record(served, Path(config.recording.folder))

@@ -11,20 +11,23 @@ Links are asynchronous: they are devices.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 from weakref import WeakSet
 
+from edge.decoding import Decoded, DecodeRequest
 from edge.events import Event
+from edge.tracks import Candidates, Cues, Floats, Memories, SegmentPrompt, View
 from edge.values import (
     AudioChunk,
-    Box,
     Code,
     Condition,
     Detection,
     EngineInfo,
     Mask,
     Pcm,
+    Pixels,
     Prompt,
     Reading,
     SceneFacts,
@@ -93,6 +96,13 @@ class WakeWord(Engine, Protocol):
         """Forgets the sound so far."""
 
 
+class Spotter(Engine, Protocol):
+    """Finds the single words that end a reply."""
+
+    def spot(self, pcm: Pcm) -> str | None:
+        """Takes an utterance whole, with the silence after it; gives the word that stands in it, or None."""
+
+
 class VoiceActivity(Engine, Protocol):
     """Tells speech from the rest."""
 
@@ -149,6 +159,23 @@ class Recogniser(Engine, Protocol):
         """Begins an utterance. ``phrases`` are what the wearer may well say now (commands, words in view)."""
 
 
+class SpeechDecoder(Engine, Protocol):
+    """Turns a whole buffer of speech into timed words, anew with every call."""
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The BCP 47 tags that it knows."""
+
+    def decode(self, pcm: Pcm, request: DecodeRequest, stop: Stop) -> Decoded:
+        """Gives what was said in at most 30 s; ends early, with what there is, once ``stop`` is set."""
+
+    def attend(self, pcm: Pcm, decoded: Decoded, stop: Stop) -> tuple[int, ...]:
+        """Gives for each word the last sample that the model looked at when it wrote it (AlignAtt, from cross-attention)."""
+
+    def identify(self, pcm: Pcm, stop: Stop) -> tuple[tuple[str, float], ...]:
+        """Gives languages with their probabilities, likeliest first."""
+
+
 class LanguageModel(Engine, Protocol):
     """Writes answers."""
 
@@ -193,28 +220,102 @@ class SceneMeter(Engine, Protocol):
 class VisionLanguage(Engine, Protocol):
     """Answers questions about pictures."""
 
-    def answer(self, frames: Sequence[VideoFrame], prompt: Prompt, stop: Stop) -> Iterator[str]:
-        """Gives pieces of text as they come."""
+    def prepare(self, pixels: Pixels, stop: Stop) -> None:
+        """Begins to look at a picture, so that an ``answer`` about it starts sooner."""
+
+    def answer(
+        self, pictures: Sequence[Pixels], prompt: Prompt, stop: Stop, schema: Mapping[str, Any] | None = None
+    ) -> Iterator[str]:
+        """Gives pieces of text as they come; with a JSON schema, the text of one value that obeys it.
+
+        What is said of a picture comes from its pixels: text that stands in it is data.
+        """
 
 
 class Detector(Engine, Protocol):
     """Finds things it has names for."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every name that it knows."""
 
     def detect(self, frame: VideoFrame) -> tuple[Detection, ...]:
         """Gives the objects, surest first."""
 
 
 class Segmenter(Engine, Protocol):
-    """Cuts out and follows objects in a stream of frames."""
+    """Cuts out and follows objects in a stream of pictures, all of one size.
 
-    def start(self, frame: VideoFrame, prompt: Box | tuple[float, float], object_id: int) -> Mask:
-        """Begins to follow what lies in a box or at a point (x, y), both in pixels."""
+    Pictures are given in the order of their time; a picture is known by the identity of its pixels. Any picture may be left
+    out. A picture of another size ends what was followed: ``add`` and ``track`` raise InputError, after which it is empty.
+    """
 
-    def track(self, frame: VideoFrame) -> tuple[Mask, ...]:
-        """Gives the masks of everything followed, in the next frame."""
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """The ids of everything followed, in the order in which it was added."""
 
-    def forget(self, object_id: int) -> None:
-        """Stops following one object."""
+    def add(self, frame: VideoFrame, prompt: SegmentPrompt, object_id: int) -> Mask:
+        """Begins to follow what is meant, or corrects it where the id is followed already. Raises InputError.
+
+        The picture may be any recent one: where it is not the newest one tracked, the other objects are not looked for in it.
+        """
+
+    def track(self, frame: VideoFrame, stop: Stop) -> tuple[Mask, ...]:
+        """Gives the masks of everything followed in a picture, by ``objects``; an empty one, its score low, for what is hidden.
+
+        Ends early with no masks once ``stop`` is set.
+        """
+
+    def cut_out(self, frame: VideoFrame, prompt: SegmentPrompt) -> Mask:
+        """Gives the mask (id 0) of what is meant in one picture, of any time and size; what is followed stays as it is.
+
+        Raises InputError.
+        """
+
+    def remove(self, object_id: int) -> None:
+        """Stops following one object; one that is not followed is passed over."""
+
+    def reset(self) -> None:
+        """Forgets everything."""
+
+
+class MaskNetwork(Engine, Protocol):
+    """The parts of a SAM 2.1 network, each a function: what is remembered is its user's affair."""
+
+    @property
+    def size(self) -> int:
+        """The side of its square input, in pixels."""
+
+    def encode(self, pixels: Pixels) -> View:
+        """Gives a picture's features; it is stretched to the square and normalised as in training."""
+
+    def recall(self, view: View, memories: Memories | None) -> Any:
+        """Gives the features as n objects see them, (n, 256, f, f): after memory attention, or without any memory (n = 1)."""
+
+    def decode(self, view: View, seen: Any, cues: Cues) -> Candidates:
+        """Gives the masks of n objects, ``seen`` being theirs from ``recall``."""
+
+    def memorise(self, view: View, masks: Floats, scores: Floats) -> Floats:
+        """Gives the memory maps (n, 64, f, f) of masks (n, 1, size, size), each value 0 to 1, whose score logits are (n,)."""
+
+
+class ClipWriter(Engine, Protocol):
+    """Keeps the last seconds of pictures, encoded, and writes clips of them."""
+
+    def add(self, frame: VideoFrame) -> None:
+        """Encodes the next picture into the ring and into every clip that is open. Raises StorageError for a clip's file."""
+
+    def begin(self, path: Path, since_ns: int) -> int:
+        """Opens a clip that starts with the last key frame at or before ``since_ns``, or the oldest there is.
+
+        Gives the media time of its first picture. Raises StorageError.
+        """
+
+    def finish(self, path: Path) -> None:
+        """Ends a clip: from then on its file plays from the first picture. Raises StorageError; the file is then gone."""
+
+    def sheet(self, path: Path, pictures: Sequence[VideoFrame]) -> None:
+        """Writes a contact sheet of the pictures as JPEG. Raises StorageError."""
 
 
 class Translator(Engine, Protocol):
@@ -222,6 +323,16 @@ class Translator(Engine, Protocol):
 
     def translate(self, text: str, source: str, target: str, stop: Stop) -> Iterator[str]:
         """Gives the translation as it comes. Languages are BCP 47 tags."""
+
+
+class Notifier(Protocol):
+    """Tells the world outside what a watch saw."""
+
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        """Sends one message, within its time limit. Raises LinkError."""
+
+    async def close(self) -> None:
+        """Disconnects."""
 
 
 @runtime_checkable

@@ -10,11 +10,13 @@ edited for a new one.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
-from edge.values import Code, Exchange, Prompt, Reading, SceneFacts, VideoFrame, VoiceStyle
+from edge.tracks import SegmentPrompt, Track, WatchRule
+from edge.values import Box, Code, Detection, Exchange, Mask, Prompt, Reading, SceneFacts, VideoFrame, VoiceStyle
 
 
 class Act(Enum):
@@ -29,6 +31,56 @@ class Act(Enum):
     """Keeps listening after the reply, without a wake word: the skill has asked something back."""
     SHUTTER = "shutter"
     """Plays the shutter sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """What a question was about, for the next one: "no, the one behind it"."""
+
+    frame: VideoFrame
+    box: Box
+    """Around the object, in pixels of the frame."""
+    label: str = ""
+    mask: Mask | None = None
+    passed_over: tuple[Box, ...] = ()
+    """What was offered before, and was not meant."""
+
+
+class Eyes(Protocol):
+    """What the session sees beyond one picture. Every method may raise EngineMissing, and what engines raise."""
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Everything followed."""
+
+    @property
+    def watches(self) -> Mapping[int, WatchRule]:
+        """Everything watched over, by number."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that the detector knows; empty where there is no detector."""
+
+    async def things(self, frame: VideoFrame) -> tuple[Detection, ...]:
+        """Gives the things in a picture that have names, surest first."""
+
+    async def cut_out(self, frame: VideoFrame, prompt: SegmentPrompt) -> Mask:
+        """Gives the mask of what is meant in one picture, without following it. Raises InputError."""
+
+    async def follow(self, frame: VideoFrame, prompt: SegmentPrompt, label: str = "") -> Track:
+        """Begins to follow what is meant. Raises InputError, and UsageError where too much is followed already."""
+
+    def unfollow(self, object_id: int | None = None) -> int:
+        """Stops following one object, or all; gives how many. Watches over them end."""
+
+    def watch(self, rule: WatchRule) -> int:
+        """Begins to watch; gives the rule's number."""
+
+    def unwatch(self, number: int | None = None) -> int:
+        """Stops one watch, or all; gives how many."""
+
+    def views(self) -> AsyncIterator[VideoFrame]:
+        """Gives pictures from now on, always the newest; ends with the camera."""
 
 
 class Asking(Protocol):
@@ -52,6 +104,18 @@ class Asking(Protocol):
         """How the assistant speaks now."""
 
     @property
+    def manner(self) -> str:
+        """How answers are put: ``plain`` or ``blind``."""
+
+    @property
+    def eyes(self) -> Eyes:
+        """What the session sees beyond one picture."""
+
+    @property
+    def meant(self) -> Meant | None:
+        """What the last question about a thing meant."""
+
+    @property
     def skills(self) -> Sequence[Skill]:
         """Every skill there is."""
 
@@ -61,8 +125,8 @@ class Asking(Protocol):
     async def frame(self) -> VideoFrame:
         """Gives the picture that the question is about: the sharpest around it. Raises NoView."""
 
-    async def reading(self) -> Reading:
-        """Gives the text in that picture. Raises NoView."""
+    async def reading(self, frame: VideoFrame | None = None) -> Reading:
+        """Gives the text in that picture, or in another. Raises NoView."""
 
     async def codes(self) -> tuple[Code, ...]:
         """Gives the codes in that picture. Raises NoView."""
@@ -72,6 +136,15 @@ class Asking(Protocol):
 
     def think(self, prompt: Prompt) -> AsyncIterator[str]:
         """Gives the language model's answer, piece by piece."""
+
+    def look(self, prompt: Prompt, box: Box | None = None, schema: Mapping[str, Any] | None = None) -> AsyncIterator[str]:
+        """Gives the vision model's answer about the picture, piece by piece; with ``box`` that part is shown beside the whole.
+
+        With a JSON schema the answer is one value that obeys it. Raises NoView, EngineMissing.
+        """
+
+    def mean(self, meant: Meant) -> None:
+        """Remembers what this question is about. Call it after ``sure()``."""
 
     def speak_as(self, style: VoiceStyle) -> None:
         """Changes how the assistant speaks, from the next sentence on. Call it after ``sure()``."""

@@ -83,6 +83,8 @@ class Transcript:
     final: bool = False
     source: str = ""
     """Which model spoke: ``grammar``, ``general``, or an engine's own name."""
+    settled: int = 0
+    """How many of ``words`` will not change any more, whatever is said next; 0 from a recogniser that does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,11 @@ class Box:
     def width(self) -> float:
         """Pixels from left to right."""
         return self.x1 - self.x0
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The middle: x, y."""
+        return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,21 @@ class Mask:
     """Shape (height, width) of the frame."""
     score: float
     """0 to 1: how sure the segmenter is that the object is there."""
+    appearance: NDArray[np.float32] | None = None
+    """The engine's own description of what the object looks like, of length 1; None where it has none."""
+
+    @property
+    def area(self) -> int:
+        """Pixels of the object."""
+        return int(np.count_nonzero(self.bits))
+
+    @property
+    def box(self) -> Box | None:
+        """Around the object; None where there is none to see."""
+        columns, rows = np.flatnonzero(self.bits.any(axis=0)), np.flatnonzero(self.bits.any(axis=1))
+        if not len(columns):
+            return None
+        return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edge.config import nearest, read_toml
 from edge.errors import ConfigError
+from edge.tables import nearest, read_toml
 
 _FOLDER = Path(__file__).with_name("profiles")
 

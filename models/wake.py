@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from edge.config import nearest
 from edge.errors import EngineMissing, UsageError
+from edge.tables import nearest
 from edge.values import SAMPLE_RATE, EngineInfo, Pcm, samples
 
 if TYPE_CHECKING:

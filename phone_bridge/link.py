@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
-from edge.config import ServeConfig, nearest
+from edge.config import ServeConfig
 from edge.errors import InputError, UsageError
 from edge.ports import Link, Station
+from edge.tables import nearest
 
 if TYPE_CHECKING:
     from phone_bridge.desk import Desk

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge import app
 from edge.cli.output import Output
-from edge.config import as_table
+from edge.tables import as_table
 
 
 def check(file: Path | None, profile: str | None, *, as_json: bool) -> None:

@@ -37,13 +37,16 @@ class Reference:
         self._ring: Pcm = np.zeros(MEMORY, np.int16)
         self._head = 0  # one past the newest sample that the ring has a place for
         self._end = -MEMORY  # one past the last sample played
+        self._asked = -MEMORY  # one past the newest sample that was asked for
 
     def played(self, pcm: Pcm, at: int) -> None:
         """Takes sound whose first sample leaves the loudspeaker at media time ``at``, about: sound that follows on is joined.
 
-        A loudspeaker plays without gaps what it is handed every 20 ms, early or late by some milliseconds.
+        A loudspeaker plays without gaps what it is handed every 20 ms, early or late by some milliseconds. But nothing is put
+        where the canceller has been already: a reply that begins just after another would stay behind it to its end, unseen.
         """
-        start = self._end if self._end - AHEAD <= at <= self._end + SLACK else at
+        joined = self._end - AHEAD <= at <= self._end + SLACK and self._end >= min(self._asked, at)
+        start = self._end if joined else at
         self._end = start + len(pcm)
         self._advance(self._end)
         oldest = self._head - MEMORY
@@ -59,6 +62,7 @@ class Reference:
 
     def between(self, start: int, end: int) -> Pcm:
         """Gives the sound from ``start`` to ``end``, zeros where nothing was played or where it is forgotten."""
+        self._asked = max(self._asked, end)
         found = np.zeros(end - start, np.int16)
         first, last = max(start, self._head - MEMORY, 0), min(end, self._head)
         if first < last:
@@ -86,32 +90,47 @@ GUARD = samples(0.25)
 """How long after the loudspeaker its sound may still be in the room or on its way."""
 CONVERGED = samples(2.5)
 """Far-end sound that AEC3 needs to learn a path."""
+LEARNT = samples(1.5)
+"""The same for a canceller that only subtracts, until its residue is worth a comparison."""
 VOICED, VOICED_EARLY = 0.4, 0.7
 """Voice-activity probabilities from which a window can be a voice: usually, and before the canceller has converged."""
+FAINT = 0.1
+"""The same where the subtracted sound rises too: AEC3 suppresses much of a voice that comes over the loudspeaker's."""
+RISE_DB = 3.0
+"""The least by which the subtracted sound rises with a voice: what rises only behind AEC3 is echo that it let through."""
 RISE_S, HOLD_S = 0.3, 6.4
-"""Time constants of the floor: for what is left of the echo, and while a voice is being judged."""
+"""Time constants of the floors: for what is left of the echo, and while a voice is being judged."""
 
 
 class EchoGate:
     """Which voice-activity windows are somebody's voice, and not what is left of the loudspeaker's.
 
     A canceller leaves a residue, and voice activity takes some of it for speech, above all before the canceller has
-    converged and in reverberant rooms. What is left is quieter than a voice near the microphone. So while the loudspeaker
-    plays, and 250 ms after, a window counts only if it stands ``margin_db`` above a floor that follows the residue, and until
-    the canceller has heard its far end for some seconds only if voice activity is surer than usual. Over three sets of ten
-    minutes of answers through four rooms, twelve runs of 64 ms in the first three seconds became one and 52 later ones 33; of
-    156 voices as loud as the echo it lost five instead of three.
+    converged and in reverberant rooms. A voice near the microphone is louder than what is left, and louder behind both
+    cancellers: behind AEC3, which suppresses, and behind the filter that only subtracts. So while the loudspeaker plays, and
+    250 ms after, a window counts only
+
+    - if it stands ``margin_db`` above a floor that follows AEC3's residue, and somewhat above the filter's, or
+    - if it stands ``margin_db`` above the filter's, and voice activity does not exclude a voice behind AEC3.
+
+    In open loop over half an hour of answers through four rooms the assistant paused itself not once (49 times in eleven
+    minutes by AEC3 alone and 6 dB); "stop" as loud as the echo or 4 dB below paused it 49 times of 51 (44), 0.2 s after the
+    hiss with which it begins.
     """
 
-    def __init__(self, margin_db: float = 6.0) -> None:
+    def __init__(self, margin_db: float = 9.0, *, subtracted: bool = True) -> None:
+        """``subtracted`` says whether there is a second canceller, which only subtracts."""
         self._margin_db = margin_db
+        self._faint = FAINT if subtracted else VOICED
         self._until = self._heard = 0
         self._floor_db: float | None = None
+        self._plain_floor_db = FLOOR_DB
 
-    def judge(self, probability: float, near_db: float, far_db: float, start: int, end: int) -> float:
-        """Gives the probability that the turn policy should see: the same, or 0 for what may be echo.
+    def judge(self, probability: float, near_db: float, plain_db: float, far_db: float, start: int, end: int) -> float:
+        """Gives the probability that the turn policy should see: the same, at least 0.4 for a voice, or 0 for what may be echo.
 
-        ``near_db`` is ``level_db`` of the window after cancelling, ``far_db`` that of the reference in the same span.
+        ``near_db`` is ``level_db`` of the window after cancelling, ``plain_db`` that after subtracting only (the same where
+        nothing subtracts), ``far_db`` that of the reference in the same span.
         """
         if far_db > FAR_DB:
             self._until = end + GUARD
@@ -119,12 +138,17 @@ class EchoGate:
         if start >= self._until:
             return probability
         if self._floor_db is None:
-            self._floor_db = near_db
-        loud = near_db > self._floor_db + self._margin_db
-        voiced = probability >= (VOICED if self.converged else VOICED_EARLY)
-        seconds = RISE_S if not (loud and probability >= VOICED) else HOLD_S
-        self._floor_db += (1 - math.exp((start - end) / SAMPLE_RATE / seconds)) * (near_db - self._floor_db)
-        return probability if loud and voiced else 0.0
+            self._floor_db, self._plain_floor_db = near_db, plain_db
+        above, plain_above = near_db - self._floor_db, plain_db - self._plain_floor_db
+        voiced = above > self._margin_db and probability >= VOICED
+        faint = plain_above > self._margin_db and probability >= self._faint
+        share = 1 - math.exp((start - end) / SAMPLE_RATE / (HOLD_S if voiced or faint else RISE_S))
+        self._floor_db += share * above
+        self._plain_floor_db += share * plain_above
+        sure = probability >= (VOICED if self.converged else VOICED_EARLY)
+        if (voiced and sure and plain_above > RISE_DB) or (faint and self._heard >= LEARNT):
+            return max(probability, VOICED)
+        return 0.0
 
     @property
     def converged(self) -> bool:
@@ -133,6 +157,5 @@ class EchoGate:
 
     def reset(self) -> None:
         """Forgets: call it with ``EchoCanceller.reset``, when the sound path changes."""
-        self._until = 0
-        self._heard = 0
+        self._until = self._heard = 0
         self._floor_db = None

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.policy.echo import level_db
 from edge.policy.prompts import opening
 from edge.ports import (
+    ClipWriter,
     CodeReader,
+    Detector,
     EchoCanceller,
     EndOfTurn,
     Engine,
     LanguageModel,
     Recogniser,
     SceneMeter,
+    Segmenter,
+    Spotter,
     TextReader,
+    VisionLanguage,
     Voice,
     VoiceActivity,
     WakeWord,
 )
 from edge.runtime.lane import Lane
-from edge.values import AudioChunk, EngineInfo, Pcm, Prompt
+from edge.values import AudioChunk, EngineInfo, Pcm, Prompt, samples
+
+AGAIN: Final = samples(5.0)
+"""How much sound the subtractor hears once more for a single word: by then it knows the path better, above all early on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,8 @@ class Window:
     end: int
     near_db: float
     """Level of the microphone after echo cancelling, dB of full scale."""
+    plain_db: float
+    """Level of what words are heard through: the echo subtracted, nothing suppressed."""
     far_db: float
     """Level of what the loudspeaker played meanwhile."""
 
@@ -47,8 +59,6 @@ class Heard:
     sound: AudioChunk
     """The chunk without the echo, as the recogniser is to hear it."""
     wake: str | None
-    spotted: str | None
-    """A word that ends a reply."""
     windows: tuple[Window, ...]
 
 
@@ -61,7 +71,7 @@ class Ears:
         voice: VoiceActivity | None,
         echo: EchoCanceller | None = None,
         subtractor: EchoCanceller | None = None,
-        spotter: WakeWord | None = None,
+        spotter: Spotter | None = None,
     ) -> None:
         """``echo`` is what voice activity hears through; ``subtractor``, where there is one, what words are heard through.
 
@@ -73,8 +83,10 @@ class Ears:
         self._subtractor = subtractor
         self._spotter = spotter
         self._rest: AudioChunk | None = None
-        self._far = np.zeros(0, np.int16)
-        """What the loudspeaker played during ``_rest``."""
+        self._beside = np.zeros((2, 0), np.int16)
+        """The subtractor's sound and the loudspeaker's during ``_rest``."""
+        self._past: deque[tuple[AudioChunk, Pcm]] = deque()
+        """The microphone's sound as it came, and the loudspeaker's."""
 
     @property
     def info(self) -> EngineInfo:
@@ -97,45 +109,71 @@ class Ears:
 
     def forget_echo(self) -> None:
         """The sound path has changed."""
+        self._past.clear()
         for canceller in (self._echo, self._subtractor):
             if canceller is not None:
                 canceller.reset()
 
-    def hear(self, chunk: AudioChunk, *, voice: bool, far: Pcm | None = None, spot: bool = False) -> Heard:
+    def hear(self, chunk: AudioChunk, *, voice: bool, far: Pcm | None = None) -> Heard:
         """Takes the next chunk; judges voice activity only where ``voice`` asks for it.
 
-        ``far`` is what the loudspeaker played meanwhile, of the chunk's length; None where nothing is to be cancelled. ``spot``
-        says that a reply is being heard.
+        ``far`` is what the loudspeaker played meanwhile, of the chunk's length; None where nothing is to be cancelled.
         """
         if far is None:
+            self._past.clear()
             far = np.zeros(len(chunk.pcm), np.int16)
             clean = plain = chunk
         else:
+            self._remember(chunk, far)
             clean = _without(self._echo, chunk, far)
             plain = _without(self._subtractor, chunk, far) if self._subtractor is not None else clean
         wake = self._wake.detect(plain.pcm) if self._wake is not None else None
-        spotted = self._spot(plain.pcm) if spot else None
         if self._voice is None or not voice:
             self._rest = None
-            return Heard(plain, wake, spotted, ())
-        return Heard(plain, wake, spotted, tuple(self._windows(self._voice, clean, far)))
+            return Heard(plain, wake, ())
+        return Heard(plain, wake, tuple(self._windows(self._voice, clean, np.stack([plain.pcm, far]))))
 
-    def _spot(self, pcm: Pcm) -> str | None:
-        return self._spotter.detect(pcm) if self._spotter is not None else None
+    def spot(self, utterance: AudioChunk) -> str | None:
+        """Gives the word that ends a reply, if one stands in what was said over it: ``utterance``, as ``hear`` gave it.
 
-    def _windows(self, voice: VoiceActivity, chunk: AudioChunk, far: Pcm) -> list[Window]:
+        Where the loudspeaker's sound was taken out of it that is done once more, by a subtractor that has heard more since:
+        0.1 s of work.
+        """
+        return self._spotter.spot(self._once_more(utterance)) if self._spotter is not None else None
+
+    def _remember(self, chunk: AudioChunk, far: Pcm) -> None:
+        if self._past and self._past[-1][0].end != chunk.start:
+            self._past.clear()
+        self._past.append((chunk, far))
+        while self._past[0][0].end < chunk.end - AGAIN:
+            self._past.popleft()
+
+    def _once_more(self, utterance: AudioChunk) -> Pcm:
+        if self._subtractor is None or not self._past or self._past[0][0].start > utterance.start:
+            return utterance.pcm
+        near, far = (
+            np.concatenate(parts) for parts in zip(*((chunk.pcm, played) for chunk, played in self._past), strict=True)
+        )
+        if not far.any():
+            return utterance.pcm
+        since = utterance.start - self._past[0][0].start
+        return self._subtractor.cancel(near, far)[since : since + len(utterance.pcm)]
+
+    def _windows(self, voice: VoiceActivity, chunk: AudioChunk, beside: NDArray[np.int16]) -> list[Window]:
         if self._rest is None or self._rest.end != chunk.start:
             voice.reset()
-            self._rest, self._far = chunk, far
+            self._rest, self._beside = chunk, beside
         else:
             self._rest = AudioChunk(np.concatenate([self._rest.pcm, chunk.pcm]), self._rest.start)
-            self._far = np.concatenate([self._far, far])
+            self._beside = np.concatenate([self._beside, beside], axis=1)
         size = voice.window
         windows = []
         while len(self._rest.pcm) >= size:
-            start, near, played = self._rest.start, self._rest.pcm[:size], self._far[:size]
-            windows.append(Window(voice.probability(near), start, start + size, level_db(near), level_db(played)))
-            self._rest, self._far = AudioChunk(self._rest.pcm[size:], start + size), self._far[size:]
+            start, near = self._rest.start, self._rest.pcm[:size]
+            plain, far = self._beside[:, :size]
+            levels = level_db(near), level_db(plain), level_db(far)
+            windows.append(Window(voice.probability(near), start, start + size, *levels))
+            self._rest, self._beside = AudioChunk(self._rest.pcm[size:], start + size), self._beside[:, size:]
         return windows
 
 
@@ -154,6 +192,10 @@ class Engines:
     text_reader: Lane[TextReader] | None = None
     code_reader: Lane[CodeReader] | None = None
     scene_meter: Lane[SceneMeter] | None = None
+    detector: Lane[Detector] | None = None
+    segmenter: Lane[Segmenter] | None = None
+    vision_language: Lane[VisionLanguage] | None = None
+    clips: Lane[ClipWriter] | None = None
     voice: Lane[Voice] | None = None
 
     def lanes(self) -> tuple[Lane[Any], ...]:

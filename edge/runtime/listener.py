@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -37,12 +37,8 @@ FEED_SAMPLES = 960
 """The recogniser is fed 60 ms at a time: partials no rarer than anybody can read, a third of the thread hops."""
 IDLE_CHUNKS = 4
 """While only a wake word is listened for, 80 ms are heard at a time: an open microphone all day is what a battery feels."""
-HINT_OF_VOICE = 0.2
-"""Voice-activity probability that makes a spotted word credible: the echo that is left of the assistant's own seldom has it."""
-SPOTTED_SAMPLES = samples(0.65)
-"""How long a word that is spotted may have taken."""
 SHORT_S = 0.9
-"""Seconds of speech that may be a spotted word alone: in longer speech "next" has been taken for "stop"."""
+"""Seconds of speech that may be a spotted word alone: longer speech is for the recogniser."""
 TURN_MEMORY = samples(8.0)
 """The end-of-turn model judges at most the last 8 s."""
 
@@ -59,6 +55,8 @@ class Attempt:
     transcript: Transcript | None = None
     confirmed: bool = False
     dropped: bool = False
+    spotting: asyncio.Task[None] | None = None
+    """Looks for a single word in what was said over a reply."""
     understood_at: float | None = None
     """Loop time of the final transcript."""
     ended_at: float | None = None
@@ -122,11 +120,8 @@ class Listener:
         """Level of the newest sound, dB of full scale: without the echo, and as it came."""
         self.voice = 0.0
         """The newest voice-activity probability that was let through."""
-        self._voiced = -SPOTTED_SAMPLES
-        self._spotted: str | None = None
-        self._spotted_at = 0
         self._reference = reference
-        self._gate = EchoGate(config.echo.margin_db)
+        self._gate = EchoGate(config.echo.margin_db, subtracted=config.echo.subtract)
         self._engines = engines
         self._owner = owner
         self._phrases = phrases
@@ -166,9 +161,7 @@ class Listener:
         self._unheard.clear()
         far = self._reference.between(sound.start, sound.end) if self.cancelling else None
         try:
-            heard = await self._engines.ears.call(
-                lambda ears, stop: ears.hear(sound, voice=voice, far=far, spot=self.policy.over_reply)
-            )
+            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(sound, voice=voice, far=far))
         except EngineError as error:
             self._keep(sound)
             self._owner.failed(error)
@@ -182,14 +175,11 @@ class Listener:
     def _judge_heard(self, heard: Heard, end: int, *, gated: bool) -> None:
         if heard.wake is not None:
             self.act(self.policy.call(heard.wake, end))
-        elif heard.spotted is not None and end - self._voiced <= SPOTTED_SAMPLES:
-            self._spotted, self._spotted_at = heard.spotted, end  # it may be part of something longer: its end tells
         for window in heard.windows:
             self.voice = window.probability
-            if window.probability >= HINT_OF_VOICE:
-                self._voiced = window.end
             if gated:
-                self.voice = self._gate.judge(window.probability, window.near_db, window.far_db, window.start, window.end)
+                levels = window.near_db, window.plain_db, window.far_db
+                self.voice = self._gate.judge(window.probability, *levels, window.start, window.end)
             self.act(self.policy.window(self.voice, window.start, window.end))
 
     def _keep(self, sound: AudioChunk) -> None:
@@ -266,9 +256,16 @@ class Listener:
         self.commands.send_nowait(_Final(attempt))
         lane = self._engines.end_of_turn
         if lane is not None:
-            task = asyncio.get_running_loop().create_task(self._judge(lane, attempt))
-            self._verdicts.add(task)
-            task.add_done_callback(self._verdicts.discard)
+            self._beside(self._judge(lane, attempt))
+        if self.policy.over_reply and self._spoken(last) <= SHORT_S:
+            attempt.spotting = self._beside(self._spot(attempt))
+
+    def _beside(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Lets work about an attempt run beside the recogniser; it ends with the microphone."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._verdicts.add(task)
+        task.add_done_callback(self._verdicts.discard)
+        return task
 
     def _end(self, silence: int, reason: str) -> None:
         attempt = self._attempt
@@ -301,6 +298,18 @@ class Listener:
             return
         if attempt is self._attempt and not attempt.dropped:
             self.act(self.policy.end_of_turn(probability, self.now))
+
+    async def _spot(self, attempt: Attempt) -> None:
+        """Looks for a word that ends the reply in what was said over it, beside the recogniser and before its verdict."""
+        said = AudioChunk(self._since(attempt.began), attempt.began)
+        try:
+            word = await self._engines.ears.call(lambda ears, stop: ears.spot(said))
+        except EngineError as error:
+            self._owner.failed(error)
+            return
+        if word is not None and self.policy.over_reply and not attempt.dropped:
+            self._owner.spotted(word)
+            attempt.dropped = not self.policy.over_reply  # the assistant may just be saying the word itself
 
     # -- the recogniser's stage ------------------------------------------------------------------------------------------
 
@@ -356,17 +365,15 @@ class Listener:
         if stream is not None:
             transcript = await lane.call(lambda engine, stop: stream.final(stop), stop=attempt.stop)
         words = tuple(Word(word.text, word.start + origin, word.end + origin, word.confidence) for word in transcript.words)
+        if attempt.spotting is not None:
+            await asyncio.wait([attempt.spotting])
         self._deliver(attempt, replace(transcript, words=words))
 
     def _deliver(self, attempt: Attempt, transcript: Transcript) -> None:
         if attempt.dropped:
             return
         if self.policy.over_reply:
-            spoken = self._spoken(attempt.last)
-            if self._spotted is not None and self._spotted_at >= attempt.began and spoken <= SHORT_S:
-                self._owner.spotted(self._spotted)
-                return
-            verdict = self._owner.overheard(transcript, spoken)
+            verdict = self._owner.overheard(transcript, self._spoken(attempt.last))
             if verdict is not Verdict.CUT:
                 self.act(self.policy.released(self.now, verdict.value))
                 return

@@ -5,8 +5,7 @@ pictures first, counted, and events last. A disk that is full, or the bound on b
 
 A killed process leaves a bundle that reads. Lines are whole because each is one ``write`` of an unbuffered file, a picture
 is on disk before its line is. libsndfile writes a FLAC's length when it closes the file, and refuses to read one without; so
-the length is put into the header as the sound grows (seen with libsndfile 1.2.2: after ``kill -9`` all whole blocks of 4096
-samples read back, bit for bit).
+the length is put into the header as the sound grows (after ``kill -9`` all whole blocks of 4096 samples read back).
 """
 
 from __future__ import annotations
@@ -28,10 +27,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from edge import bundle
-from edge.config import Config, RecordingConfig, as_table
+from edge.config import Config, RecordingConfig
 from edge.errors import EngineMissing, StorageError, UsageError
 from edge.events import Event, earlier
 from edge.runtime.virtual import VirtualLoop
+from edge.tables import as_table
 from edge.values import CHUNK_SAMPLES, NS_PER_SAMPLE, SAMPLE_RATE, AudioChunk, Pcm, Pixels, VideoFrame
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _WAITING = 1024
 _BULK = 768
 """Sound may fill the queue up to here, so that events still find room."""
 _FRAMES = 8
-"""Pictures of the camera that may wait: uncoded they are big. Photos that the wearer asked for do not count."""
+"""Pictures of the camera that may wait: uncoded they are big. Photos asked for do not count."""
 _JOINED = 2 * CHUNK_SAMPLES
 """A piece for the loudspeaker that comes this little after the end of the one before is joined to it."""
 _JPEG_QUALITY = 92

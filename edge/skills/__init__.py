@@ -41,10 +41,10 @@ import pkgutil
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
-from edge.config import nearest
 from edge.errors import ConfigError
 from edge.policy import phrases
 from edge.skill import Skill
+from edge.tables import nearest
 
 GROUP = "nearsight.skills"
 """The entry point group for skills of other distributions."""

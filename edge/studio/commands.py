@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from edge.config import nearest
 from edge.errors import UsageError
 from edge.ports import Link
+from edge.tables import nearest
 
 
 class Arguments:
@@ -19,6 +19,10 @@ class Arguments:
         if name not in known:
             raise UsageError(f"there is no command {name[:40]!r}: {nearest(name[:40], tuple(known))}")
         self._values = values
+
+    def has(self, key: str) -> bool:
+        """Says whether it was given at all."""
+        return self._values.get(key) is not None
 
     def text(self, key: str, longest: int = 200, default: str | None = None) -> str:
         """Gives a text, stripped."""

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config import Config, TurnsConfig, as_table, merge, nearest, parse, read_toml
+from edge.config import Config, TurnsConfig, parse
 from edge.errors import ConfigError
+from edge.tables import as_table, merge, nearest, read_toml
 
 
 def test_defaults_survive_the_way_through_a_table() -> None:

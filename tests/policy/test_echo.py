@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.policy.echo import AHEAD, CONVERGED, FLOOR_DB, GUARD, MEMORY, SLACK, EchoGate, Reference, level_db
+from edge.policy.echo import AHEAD, CONVERGED, FLOOR_DB, GUARD, LEARNT, MEMORY, SLACK, VOICED, EchoGate, Reference, level_db
 from edge.values import CHUNK_SAMPLES, Pcm, samples
 
 WINDOW = 512
@@ -56,6 +56,19 @@ def test_after_a_pause_it_begins_anew() -> None:
     sound = reference.between(1000, 1000 + 640 + SLACK + 1)
     assert not sound[320 : 320 + SLACK + 1].any()
     assert np.array_equal(sound[-320:], ramp(320))
+
+
+def test_a_reply_that_begins_just_after_another_is_not_put_behind_what_the_canceller_has_heard() -> None:
+    reference = Reference()
+    sound = ramp(CHUNK_SAMPLES * 20)
+    late = SLACK - 100
+    seen = []
+    for number in range(20):
+        at = 16_000 + number * CHUNK_SAMPLES + (late if number >= 5 else 0)
+        seen.append(reference.between(at - CHUNK_SAMPLES, at))
+        reference.played(sound[number * CHUNK_SAMPLES : (number + 1) * CHUNK_SAMPLES], at)
+    assert np.array_equal(np.concatenate(seen[1:5]), sound[: 4 * CHUNK_SAMPLES])
+    assert np.array_equal(np.concatenate(seen[6:]), sound[5 * CHUNK_SAMPLES : 19 * CHUNK_SAMPLES])
 
 
 def test_a_clock_that_drifted_is_followed() -> None:
@@ -109,13 +122,15 @@ def test_like_an_endless_tape(steps: list[tuple[int, int, bool]], start: int, si
 class Ear:
     """Hears window by window through a gate."""
 
-    def __init__(self, margin_db: float = 6.0) -> None:
-        self.gate = EchoGate(margin_db)
+    def __init__(self, margin_db: float = 9.0, *, subtracted: bool = True) -> None:
+        self.gate = EchoGate(margin_db, subtracted=subtracted)
         self.at = 0
 
-    def hear(self, probability: float, near_db: float, far_db: float = -22.0) -> float:
+    def hear(self, probability: float, near_db: float, far_db: float = -22.0, plain_db: float | None = None) -> float:
+        """Both cancellers leave the same, if nothing else is said."""
         self.at += WINDOW
-        return self.gate.judge(probability, near_db, far_db, self.at - WINDOW, self.at)
+        plain_db = near_db if plain_db is None else plain_db
+        return self.gate.judge(probability, near_db, plain_db, far_db, self.at - WINDOW, self.at)
 
     def learn(self, residue_db: float = -60.0) -> None:
         for _ in range(CONVERGED // WINDOW + 40):
@@ -136,12 +151,39 @@ def test_a_residue_that_sounds_like_a_voice_is_none_and_a_voice_is_one() -> None
     assert ear.hear(0.5, -35.0) == 0.5
 
 
+def test_what_rises_only_behind_the_suppressor_is_echo_that_it_let_through() -> None:
+    ear = Ear()
+    ear.learn(-45.0)
+    assert ear.hear(0.8, -30.0, plain_db=-44.0) == 0
+    assert ear.hear(0.8, -30.0, plain_db=-41.0) == 0.8
+
+
+def test_a_voice_that_is_nearly_suppressed_is_heard_behind_the_subtractor() -> None:
+    ear = Ear()
+    ear.learn(-45.0)
+    assert ear.hear(0.15, -44.0, plain_db=-34.0) == VOICED
+    assert ear.hear(0.05, -44.0, plain_db=-34.0) == 0
+    alone = Ear(subtracted=False)
+    alone.learn(-45.0)
+    assert alone.hear(0.15, -34.0) == 0
+
+
+def test_a_subtractor_that_has_just_begun_is_not_trusted() -> None:
+    ear = Ear()
+    for _ in range(LEARNT // WINDOW - 2):
+        ear.hear(0.0, -45.0)
+    assert ear.hear(0.2, -45.0, plain_db=-34.0) == 0
+    for _ in range(2):
+        ear.hear(0.0, -45.0)
+    assert ear.hear(0.2, -45.0, plain_db=-34.0) == VOICED
+
+
 def test_the_floor_follows_the_residue() -> None:
     ear = Ear()
     ear.learn(-60.0)
     assert ear.hear(0.8, -45.0) == 0.8
     for _ in range(60):
-        ear.hear(0.1, -45.0)
+        ear.hear(0.05, -45.0)
     assert ear.hear(0.8, -44.0) == 0
     assert ear.hear(0.8, -30.0) == 0.8
 
@@ -181,4 +223,4 @@ def test_a_new_path_is_learnt_anew() -> None:
 def test_it_gives_the_probability_or_nothing(windows: list[tuple[float, float, float]], margin_db: float) -> None:
     ear = Ear(margin_db)
     for probability, near_db, far_db in windows:
-        assert ear.hear(probability, near_db, far_db) in (0.0, probability)
+        assert ear.hear(probability, near_db, far_db) in (0.0, probability, VOICED)

@@ -45,6 +45,17 @@ def wake_mark() -> Pcm:
     return np.full(320, FakeWake.MARK, np.int16)
 
 
+class FakeSpotter(FakeWake):
+    """Hears "stop" in an utterance with its mark."""
+
+    def __init__(self) -> None:
+        super().__init__(STOP, "stop")
+
+    def spot(self, pcm: Pcm) -> str | None:
+        """Fires on the mark."""
+        return self.detect(pcm)
+
+
 class Ask:
     """Passes the question to the language model."""
 
@@ -149,7 +160,7 @@ async def play(
     model = FakeLanguageModel(answers, first_token=0.15, per_token=0.01, spend=spend)
     built = engines(
         Engines(
-            ears=Lane("ears", lambda: Ears(FakeWake(), FakeVoiceActivity(), spotter=FakeWake(STOP, "stop"))),
+            ears=Lane("ears", lambda: Ears(FakeWake(), FakeVoiceActivity(), spotter=FakeSpotter())),
             end_of_turn=Lane("end_of_turn", lambda: FakeEndOfTurn(end_of_turn)) if end_of_turn is not None else None,
             recogniser=Lane("recogniser", lambda: FakeRecogniser(questions, cost=recognition, spend=spend)),
             language_model=Lane("language_model", lambda: model),
