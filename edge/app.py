@@ -7,52 +7,41 @@ nothing and a profile pays only for what it names.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from edge.config import Config, EngineConfig, merge, nearest, parse, read_toml
-from edge.errors import ConfigError, ModelMissing
+from edge.config import Config, EngineConfig, parse
+from edge.errors import ConfigError, EngineMissing, ModelMissing
 from edge.ports import (
+    ClipWriter,
     CodeReader,
+    Detector,
     EchoCanceller,
     EndOfTurn,
-    Engine,
     LanguageModel,
     Link,
+    Notifier,
     Recogniser,
     SceneMeter,
+    Segmenter,
     Station,
     TextReader,
+    VisionLanguage,
     Voice,
     VoiceActivity,
     WakeWord,
 )
 from edge.runtime.engines import Ears, Engines
 from edge.runtime.lane import Lane
+from edge.tables import merge, nearest, read_toml
 from edge.values import Pcm, Pixels
 
 log = logging.getLogger(__name__)
 
-E = TypeVar("E", bound=Engine)
-
 DEFAULT_PROFILE = "bundled"
-
-ENGINES: Mapping[str, tuple[str, ...]] = {
-    "wake": ("pymicro-wakeword", "none"),
-    "echo": ("webrtc-aec3", "none"),
-    "voice_activity": ("silero", "none"),
-    "end_of_turn": ("smart-turn", "none"),
-    "recogniser": ("pocketsphinx", "faster-whisper", "none"),
-    "language_model": ("llama-cpp", "none"),
-    "text_reader": ("rapidocr", "none"),
-    "code_reader": ("opencv", "none"),
-    "scene_meter": ("opencv", "none"),
-    "voice": ("espeak-ng", "piper", "none"),
-}
-"""The engines that each port can have."""
-
 
 # -- configuration -----------------------------------------------------------------------------------------------------------
 
@@ -82,15 +71,12 @@ def catalogue() -> Any:
     return Catalogue.load()
 
 
-def models_of(config: Config) -> tuple[str, ...]:
-    """The catalogue names of the models that a configuration needs."""
-    engines = (getattr(config, item.name) for item in dataclasses.fields(config))
+def models_of(config: Config, *, needed: bool = False) -> tuple[str, ...]:
+    """The catalogue names of the models of a configuration; with ``needed`` without those that a session can do without."""
     known = catalogue()
-    return tuple(
-        engine.model
-        for engine in engines
-        if isinstance(engine, EngineConfig) and engine.engine != "none" and engine.model and engine.model in known.entries
-    )
+    ports = [item.name for item in dataclasses.fields(config) if not (needed and item.name in EXTRA)]
+    engines = [engine for port in ports if isinstance(engine := getattr(config, port), EngineConfig)]
+    return tuple(engine.model for engine in engines if engine.engine != "none" and engine.model in known.entries)
 
 
 def model_path(name: str) -> Path:
@@ -102,11 +88,39 @@ def model_path(name: str) -> Path:
     return found
 
 
+def vision_files(name: str) -> tuple[Path, Path]:
+    """Where a vision model and its projector lie: ``*mmproj*.gguf`` beside a path. Raises ModelMissing, ModelCorrupt."""
+    model = model_path(name)
+    projectors = sorted(path for path in model.parent.glob("*mmproj*.gguf") if path != model)
+    if not projectors:
+        raise ModelMissing(f"{model.name}: no projector (*mmproj*.gguf) lies beside it")
+    return model, projectors[0]
+
+
 def pull_model(name: str, progress: Callable[[int, int], None]) -> Path:
     """Brings a model into the cache; gives its file. Raises UsageError, FetchFailed, ModelCorrupt."""
     from models.fetch import pull
 
     return pull(catalogue(), name, progress)
+
+
+def export_model(name: str, size: int, *, gate: Path | None = None, **choices: Any) -> Any:
+    """Writes a SAM 2.1 network as ONNX graphs, by ``models.sam2_export.export_named``; ``gate`` has the gate's pictures."""
+    from models.sam2_export import export_named
+
+    return export_named(name, size, frames=() if gate is None else _pictures(gate), cache=catalogue().cache, **choices)
+
+
+def export_folder(name: str) -> Path:
+    """Where an exported network lies: a folder, or the name of an export. Raises ModelMissing."""
+    from models.sam2_manifest import exported_folder
+
+    return Path(name) if Path(name).is_dir() else exported_folder(catalogue().cache, name)
+
+
+def _pictures(path: Path, most: int = 24) -> list[Pixels]:
+    files = sorted(path.iterdir())[:most] if path.is_dir() else []
+    return [read_picture(file) for file in files] or [pixels for _, pixels in itertools.islice(read_video(path), most)]
 
 
 def verify_model(name: str) -> None:
@@ -126,153 +140,186 @@ def add_model(path: Path, name: str) -> Path:
 # -- engines -----------------------------------------------------------------------------------------------------------------
 
 
-def _unknown(port: str, name: str) -> ConfigError:
-    return ConfigError(f"{port}.engine: no engine {name!r}: {nearest(name, ENGINES[port])}")
+def _wake(config: Config) -> WakeWord:
+    from models.wake import MicroWake
+
+    return MicroWake(config.wake.words)
 
 
-def _wake(config: Config) -> WakeWord | None:
-    match config.wake.engine:
-        case "none":
-            return None
-        case "pymicro-wakeword":
-            from models.wake import MicroWake
+def _aec3(config: Config) -> EchoCanceller:
+    from models.echo import Aec3
 
-            return MicroWake(config.wake.words)
-        case name:
-            raise _unknown("wake", name)
+    return Aec3()
 
 
-def _echo(config: Config) -> tuple[EchoCanceller | None, EchoCanceller | None]:
-    """What voice activity hears through, and what words are heard through."""
-    match config.echo.engine:
-        case "none":
-            return None, None
-        case "webrtc-aec3":
-            from models.echo import Aec3
-            from models.kalman import KalmanEcho
+def _silero(config: Config) -> VoiceActivity:
+    from models.silero import Silero
 
-            return Aec3(), KalmanEcho() if config.echo.subtract else None
-        case name:
-            raise _unknown("echo", name)
+    return Silero()
 
 
-def _spotter(config: Config) -> WakeWord | None:
-    if config.recogniser.engine != "pocketsphinx":
-        return None
-    from models.spotter import SphinxSpotter
+def _smart_turn(config: Config) -> EndOfTurn:
+    from models.smart_turn import SmartTurn
 
-    return SphinxSpotter()
+    return SmartTurn(model_path(config.end_of_turn.model), threads=config.end_of_turn.threads or 1)
 
 
-def _voice_activity(config: Config) -> VoiceActivity | None:
-    match config.voice_activity.engine:
-        case "none":
-            return None
-        case "silero":
-            from models.silero import Silero
+def _pocketsphinx(config: Config) -> Recogniser:
+    from models.sphinx import PocketSphinx
 
-            return Silero()
-        case name:
-            raise _unknown("voice_activity", name)
+    chosen = config.recogniser
+    return PocketSphinx(chosen.language, grammar=chosen.grammar, second_pass=chosen.second_pass)
 
 
-def _end_of_turn(config: Config) -> EndOfTurn | None:
-    match config.end_of_turn.engine:
-        case "none":
-            return None
-        case "smart-turn":
-            from models.smart_turn import SmartTurn
+def _llama(config: Config) -> LanguageModel:
+    from models.llama import LlamaCpp
 
-            try:
-                return SmartTurn(model_path(config.end_of_turn.model), threads=config.end_of_turn.threads or 1)
-            except ModelMissing as error:
-                log.warning("%s; the end of a turn is told by time alone", error.text)
-                return None
-        case name:
-            raise _unknown("end_of_turn", name)
-
-
-def _recogniser(config: Config) -> Recogniser | None:
-    match config.recogniser.engine:
-        case "none":
-            return None
-        case "pocketsphinx":
-            from models.sphinx import PocketSphinx
-
-            chosen = config.recogniser
-            return PocketSphinx(chosen.language, grammar=chosen.grammar, second_pass=chosen.second_pass)
-        case "faster-whisper":
-            raise ModelMissing(_later(config.recogniser))
-        case name:
-            raise _unknown("recogniser", name)
-
-
-def _language_model(config: Config) -> LanguageModel | None:
     chosen = config.language_model
-    match chosen.engine:
-        case "none":
-            return None
-        case "llama-cpp":
-            from models.llama import LlamaCpp
-
-            path = model_path(chosen.model)
-            return LlamaCpp(path, n_ctx=chosen.n_ctx, threads=chosen.threads, gpu_layers=chosen.gpu_layers)
-        case name:
-            raise _unknown("language_model", name)
+    return LlamaCpp(model_path(chosen.model), n_ctx=chosen.n_ctx, threads=chosen.threads, gpu_layers=chosen.gpu_layers)
 
 
-def _text_reader(config: Config) -> TextReader | None:
-    match config.text_reader.engine:
-        case "none":
-            return None
-        case "rapidocr":
-            from models.reader import RapidReader
+def _rapidocr(config: Config) -> TextReader:
+    from models.reader import RapidReader
 
-            return RapidReader(threads=config.text_reader.threads or 2)
-        case name:
-            raise _unknown("text_reader", name)
+    return RapidReader(threads=config.text_reader.threads or 2)
 
 
-def _code_reader(config: Config) -> CodeReader | None:
-    match config.code_reader.engine:
-        case "none":
-            return None
-        case "opencv":
-            from models.codes import OpenCvCodes
+def _codes(config: Config) -> CodeReader:
+    from models.codes import OpenCvCodes
 
-            return OpenCvCodes()
-        case name:
-            raise _unknown("code_reader", name)
+    return OpenCvCodes()
 
 
-def _scene_meter(config: Config) -> SceneMeter | None:
-    match config.scene_meter.engine:
-        case "none":
-            return None
-        case "opencv":
-            from models.scene import OpenCvScene
+def _scene(config: Config) -> SceneMeter:
+    from models.scene import OpenCvScene
 
-            return OpenCvScene()
-        case name:
-            raise _unknown("scene_meter", name)
+    return OpenCvScene()
 
 
-def _voice(config: Config) -> Voice | None:
-    match config.voice.engine:
-        case "none":
-            return None
-        case "espeak-ng":
-            from models.espeak import Espeak
+def _fastestdet(config: Config) -> Detector:
+    from models.fastestdet import FastestDet
 
-            return Espeak(language=config.voice.language, time_limit=config.voice.time_limit)
-        case "piper":
-            raise ModelMissing(_later(config.voice))
-        case name:
-            raise _unknown("voice", name)
+    return FastestDet(model_path(config.detector.model or "fastestdet"), threads=config.detector.threads or 1)
 
 
-def _later(engine: EngineConfig) -> str:
-    return f"{engine.model or engine.engine} not installed: run nearsight models pull {engine.model or engine.engine}"
+def _classical(config: Config) -> Segmenter:
+    from models.classical import ClassicalSegmenter
+
+    return ClassicalSegmenter(threads=config.segmenter.threads or 2)
+
+
+def _sam2_onnx(config: Config) -> Segmenter:
+    from edge.runtime.tracker import MemoryTracker
+    from models.sam2_onnx import Sam2Onnx
+
+    chosen = config.segmenter
+    return MemoryTracker(Sam2Onnx(export_folder(chosen.model), device=chosen.device, threads=chosen.threads))
+
+
+def _sam2_torch(config: Config) -> Segmenter:
+    from models.sam2_build import SIZES, build, variant_of
+    from models.sam2_torch import Sam2Torch
+
+    checkpoint = Path(config.segmenter.model)
+    variant = variant_of(checkpoint)
+    return Sam2Torch(lambda: build(variant, max(SIZES), checkpoint=checkpoint), device=config.segmenter.device)
+
+
+def _llama_vision(config: Config) -> VisionLanguage:
+    from edge.policy.prompts import view_opening
+    from models.llama_vision import LlamaVision
+
+    chosen = config.vision_language
+    return LlamaVision(
+        *vision_files(chosen.model),
+        n_ctx=chosen.n_ctx,
+        threads=chosen.threads,
+        gpu_layers=chosen.gpu_layers,
+        max_side=chosen.max_side,
+        picture_tokens=chosen.picture_tokens,
+        opening=view_opening(),
+    )
+
+
+def _espeak(config: Config) -> Voice:
+    from models.espeak import Espeak
+
+    return Espeak(language=config.voice.language, time_limit=config.voice.time_limit)
+
+
+def _whisper(config: Config) -> Recogniser:
+    raise _later(config.recogniser)
+
+
+def _piper(config: Config) -> Voice:
+    raise _later(config.voice)
+
+
+def _later(engine: EngineConfig) -> ModelMissing:
+    name = engine.model or engine.engine
+    return ModelMissing(f"{name} not installed: run nearsight models pull {name}")
+
+
+_BUILDERS: Mapping[str, Mapping[str, Callable[[Config], Any]]] = {
+    "wake": {"pymicro-wakeword": _wake},
+    "echo": {"webrtc-aec3": _aec3},
+    "voice_activity": {"silero": _silero},
+    "end_of_turn": {"smart-turn": _smart_turn},
+    "recogniser": {"pocketsphinx": _pocketsphinx, "faster-whisper": _whisper},
+    "language_model": {"llama-cpp": _llama},
+    "text_reader": {"rapidocr": _rapidocr},
+    "code_reader": {"opencv": _codes},
+    "scene_meter": {"opencv": _scene},
+    "detector": {"fastestdet": _fastestdet},
+    "segmenter": {"classical": _classical, "sam2-onnx": _sam2_onnx, "sam2-torch": _sam2_torch},
+    "vision_language": {"llama-cpp": _llama_vision},
+    "voice": {"espeak-ng": _espeak, "piper": _piper},
+}
+
+ENGINES: Mapping[str, tuple[str, ...]] = {port: (*names, "none") for port, names in _BUILDERS.items()}
+"""The engines that each port can have."""
+
+OPTIONAL: Mapping[str, str] = {
+    "end_of_turn": "the end of a turn is told by time alone",
+    "detector": "things have no names",
+}
+"""Ports that a session can do without where the model is not on this machine, and what that means."""
+EXTRA = ("detector",)
+"""Of those the ports whose models no package index has: a profile without them is whole."""
+
+
+def _build(port: str, config: Config) -> Any:
+    """Makes the engine of a port; None where it has none, or an optional one is missing.
+
+    Raises ConfigError, ModelMissing, ModelCorrupt, EngineMissing.
+    """
+    name = getattr(config, port).engine
+    if name == "none":
+        return None
+    if name not in _BUILDERS[port]:
+        raise ConfigError(f"{port}.engine: no engine {name!r}: {nearest(name, ENGINES[port])}")
+    try:
+        return _BUILDERS[port][name](config)
+    except ModelMissing as error:
+        if port not in OPTIONAL:
+            raise
+        log.warning("%s; %s", error.text, OPTIONAL[port])
+        return None
+
+
+def _ears(config: Config) -> Ears:
+    """Everything that hears each chunk of sound: the keyword spotter and the subtractor serve those beside them."""
+    spotter = subtractor = None
+    if config.recogniser.engine == "pocketsphinx":
+        from models.spotter import SphinxSpotter
+
+        spotter = SphinxSpotter()
+    if config.echo.engine != "none" and config.echo.subtract:
+        from models.kalman import KalmanEcho
+
+        subtractor = KalmanEcho()
+    wake = _build("wake", config) if config.turns.wake else None
+    return Ears(wake, _build("voice_activity", config), _build("echo", config), subtractor, spotter)
 
 
 def build_engines(config: Config, only: Collection[str] | None = None) -> Engines:
@@ -280,43 +327,36 @@ def build_engines(config: Config, only: Collection[str] | None = None) -> Engine
 
     Raises ConfigError, ModelMissing, ModelCorrupt, EngineMissing.
     """
-    for port in ("vision_language", "detector", "segmenter", "translator"):
-        engine: EngineConfig = getattr(config, port)
-        if engine.engine != "none":
-            log.warning("%s: %s is not used by this release", port, engine.engine)
-    wake = _wake if config.turns.wake else lambda config: None
-
-    def ears() -> Ears:
-        return Ears(wake(config), _voice_activity(config), *_echo(config), _spotter(config))
-
-    def lane(name: str, make: Callable[[Config], E | None]) -> Lane[E] | None:
-        return _lane(name, make, config) if only is None or name in only else None
-
-    return Engines(
-        ears=Lane("ears", ears, time_limit=config.voice_activity.time_limit),
-        end_of_turn=lane("end_of_turn", _end_of_turn),
-        recogniser=lane("recogniser", _recogniser),
-        language_model=lane("language_model", _language_model),
-        text_reader=lane("text_reader", _text_reader),
-        code_reader=lane("code_reader", _code_reader),
-        scene_meter=lane("scene_meter", _scene_meter),
-        voice=lane("voice", _voice),
-    )
+    if config.translator.engine != "none":
+        log.warning("translator: %s is not used by this release", config.translator.engine)
+    wanted = [port for port in ENGINES if port in Engines.__slots__ and (only is None or port in only)]
+    lanes = {port: _lane(port, config) for port in wanted}
+    if only is None or "clips" in only:
+        lanes["clips"] = Lane("clips", lambda: _clips(config))
+    return Engines(ears=Lane("ears", lambda: _ears(config), time_limit=config.voice_activity.time_limit), **lanes)
 
 
-def _lane(port: str, make: Callable[[Config], E | None], config: Config) -> Lane[E] | None:
-    first = make(config)
+def _clips(config: Config) -> ClipWriter:
+    from models.clips import ClipRing
+
+    return ClipRing(config.watch.pre_roll, config.watch.ring_mb)
+
+
+def segmenter(config: Config) -> Segmenter:
+    """Makes the segmenter of a configuration, without a lane. Raises EngineMissing where it has none."""
+    made: Segmenter | None = _build("segmenter", config)
+    if made is None:
+        raise EngineMissing(f"the profile {config.profile} has no segmenter")
+    return made
+
+
+def _lane(port: str, config: Config) -> Lane[Any] | None:
+    first = _build(port, config)
     if first is None:
         return None
-    spare: list[E] = [first]
-
-    def build() -> E:
-        made = spare.pop() if spare else make(config)
-        assert made is not None, "an engine that was there once is there again"
-        return made
-
+    spare = [first]
     engine: EngineConfig = getattr(config, port)
-    return Lane(port, build, time_limit=engine.time_limit)
+    return Lane(port, lambda: spare.pop() if spare else _build(port, config), time_limit=engine.time_limit)
 
 
 # -- links -------------------------------------------------------------------------------------------------------------------
@@ -364,6 +404,13 @@ def access(config: Config) -> Any:
     return open_access(config.serve)
 
 
+def notifier(config: Config) -> Notifier | None:
+    """Makes what tells the world outside of events; None where nobody is to be told. Raises EngineMissing."""
+    from phone_bridge.notify import open_notifier
+
+    return open_notifier(config.watch)
+
+
 def file_link(audio: Path | None, pictures: Path | None, out: Path | None) -> Link:
     """Makes a link of files."""
     from phone_bridge.file import FileLink
@@ -376,6 +423,13 @@ def read_sound(path: Path) -> Iterator[Pcm]:
     from phone_bridge.media import stream_audio
 
     return stream_audio(path)
+
+
+def read_video(path: Path) -> Iterator[tuple[int, Pixels]]:
+    """Decodes a video: the media time of each picture in nanoseconds, and the picture, upright. Raises InputError."""
+    from phone_bridge.media import read_video as decoded
+
+    return decoded(path)
 
 
 def read_picture(path: Path) -> Pixels:

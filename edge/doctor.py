@@ -58,6 +58,8 @@ class ModelStatus:
     """``installed``, ``added``, ``missing`` or ``corrupt``, as ``nearsight models list`` says it."""
     megabytes: float
     """On disk where it is there, else what a pull would fetch."""
+    needed: bool = True
+    """Whether the profile needs it, or is whole without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ class Package:
 PACKAGES: dict[str, Package] = {
     "pymicro-wakeword": Package(("pymicro-wakeword",), "pymicro_wakeword/models/*.tflite"),
     "webrtc-aec3": Package(("pywebrtc-audio",)),
+    "classical": Package(("opencv-python-headless", "opencv-python")),
+    "fastestdet": Package(("onnxruntime", "onnxruntime-gpu")),
+    "sam2-onnx": Package(("onnxruntime", "onnxruntime-gpu")),
+    "sam2-torch": Package(("sam2",)),
     "silero": Package(("faster-whisper",), "faster_whisper/assets/silero_vad*.onnx"),
     "smart-turn": Package(("onnxruntime", "onnxruntime-gpu")),
     "pocketsphinx": Package(("pocketsphinx",), "pocketsphinx/model/en-us/en-us.lm.bin"),
@@ -233,7 +239,11 @@ def model(status: ModelStatus) -> Check:
     """Turns the state of a model into a line."""
     ok = status.state in ("installed", "added")
     return Check(
-        f"model {status.name}", ok, f"{status.state}, {status.megabytes:.0f} MB", f"nearsight models pull {status.name}"
+        f"model {status.name}",
+        ok,
+        f"{status.state}, {status.megabytes:.0f} MB",
+        f"nearsight models pull {status.name}",
+        status.needed,
     )
 
 

@@ -2,8 +2,7 @@
 
 Its C interface, not its ``Llama`` class, because three things matter here that the class does not give. Prompts are evaluated
 in chunks with the stop flag looked at in between (the class evaluates a prompt in one go, and an interrupted wearer waits).
-``prefill`` and ``generate`` share their tokens. And text of the world is never parsed for special tokens: a sign that reads
-``<|im_end|>`` stays a text of ten characters.
+``prefill`` and ``generate`` share their tokens. And text of the world is never parsed for special tokens (``llama_core``).
 
 The cache of keys and values keeps the prompt of the last call; the next one evaluates only what differs. Chunks begin at
 fixed positions (multiples of ``CHUNK``), and a chunk is reused whole or not at all, so that the same prompt gives the same
@@ -14,32 +13,17 @@ most ``CHUNK - 1`` tokens evaluated again; the gain is that a replay says what t
 from __future__ import annotations
 
 import codecs
-import contextlib
-import ctypes
-import logging
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edge.errors import EngineFailed, EngineMissing, ModelCorrupt, ModelMissing
+from edge.errors import EngineFailed
 from edge.ports import Stop
 from edge.values import EngineInfo, Prompt
-
-log = logging.getLogger(__name__)
+from models.llama_core import Core, CoreSettings, Cutter, Sampler, check_magic, engine_info, usual_threads
 
 CHUNK = 16
 """Tokens evaluated between two looks at the stop flag: about 0.1 s on two busy cores with 135 M parameters. Chunks of 32 are
 no faster there and double the wait."""
-REPEAT_WINDOW = 32
-REPEAT_PENALTY = 1.1
-"""Divides the score of a token that the answer already holds. The prompt's tokens are not penalised: they are what a
-grounded answer is made of."""
-_LOG_ERROR = 3
-_SEED = 0
 
 
 class LlamaCpp:
@@ -53,10 +37,10 @@ class LlamaCpp:
         """Takes the settings only; ``threads`` 0 takes the machine's cores, four at most."""
         self._path = path
         self._n_ctx = n_ctx
-        self._threads = threads or min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+        self._threads = usual_threads(threads)
         self._gpu_layers = gpu_layers
         self._licence = licence
-        self._core: _Core | None = None
+        self._core: Core | None = None
         self._template = b""
         self._tokens: list[int] = []
         """What the cache holds, in order."""
@@ -76,8 +60,8 @@ class LlamaCpp:
         """
         if self._core is not None:
             return
-        _check_magic(self._path)
-        self._core = _Core(self._path, self._n_ctx, self._threads, self._gpu_layers)
+        check_magic(self._path)
+        self._core = Core(self._path, CoreSettings(self._n_ctx, CHUNK, self._threads, self._gpu_layers))
         self._template = self._core.template()
         self._tokens, self._settled, self._scored = [], 0, False
 
@@ -90,14 +74,8 @@ class LlamaCpp:
     @property
     def info(self) -> EngineInfo:
         """What ``doctor`` prints."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            number = version("llama-cpp-python")
-        except PackageNotFoundError:
-            number = ""
         details = {"n_ctx": str(self._n_ctx), "threads": str(self._threads), "gpu_layers": str(self._gpu_layers)}
-        return EngineInfo("llama-cpp", number, self._path.name, self._licence, details)
+        return engine_info(self._path.name, self._licence, details)
 
     def count(self, text: str) -> int:
         """Gives the number of tokens in ``text``."""
@@ -117,8 +95,8 @@ class LlamaCpp:
         if not self._evaluate(tokens, stop):
             return
         text = codecs.getincrementaldecoder("utf-8")("replace")
-        cutter = _Cutter(prompt.stop)
-        sampler = _Sampler(prompt.temperature)
+        cutter = Cutter(prompt.stop)
+        sampler = Sampler(prompt.temperature)
         answer: list[int] = []
         for _ in range(min(prompt.max_tokens, self._n_ctx - len(tokens))):
             token = sampler.choose(core.scores(), answer)
@@ -136,7 +114,7 @@ class LlamaCpp:
         if piece := cutter.add(text.decode(b"", final=True)) + cutter.rest():
             yield piece
 
-    def _open(self) -> _Core:
+    def _open(self) -> Core:
         if self._core is None:
             raise EngineFailed("the language model is not open")
         return self._core
@@ -189,18 +167,6 @@ class LlamaCpp:
         self._scored = False
 
 
-def _check_magic(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except FileNotFoundError as error:
-        raise ModelMissing(f"{path.name} is not installed: run nearsight models list") from error
-    except OSError as error:
-        raise EngineFailed(f"{path}: {error.strerror or error}") from error
-    if magic != b"GGUF":
-        raise ModelCorrupt(f"{path}: not a GGUF file")
-
-
 def _common(a: Sequence[int], b: Sequence[int]) -> int:
     number = 0
     for x, y in zip(a, b, strict=False):
@@ -208,174 +174,3 @@ def _common(a: Sequence[int], b: Sequence[int]) -> int:
             break
         number += 1
     return number
-
-
-class _Sampler:
-    """Chooses the next token: the best at temperature 0, else one drawn from the softmax, with a fixed seed."""
-
-    def __init__(self, temperature: float) -> None:
-        self._temperature = temperature
-        self._random = np.random.default_rng(_SEED)
-
-    def choose(self, scores: NDArray[np.float32], answer: Sequence[int]) -> int:
-        """Takes the scores, shape (vocabulary,), which it may change."""
-        seen = list(set(answer[-REPEAT_WINDOW:]))
-        if seen:
-            old = scores[seen]
-            scores[seen] = np.where(old > 0, old / REPEAT_PENALTY, old * REPEAT_PENALTY)
-        if self._temperature <= 0:
-            return int(scores.argmax())
-        weights = np.exp((scores - scores.max()) / self._temperature, dtype=np.float64)
-        return int(self._random.choice(len(weights), p=weights / weights.sum()))
-
-
-class _Cutter:
-    """Ends a text before the first of the stop strings, which may come in pieces."""
-
-    def __init__(self, stops: Sequence[str]) -> None:
-        self._stops = [stop for stop in stops if stop]
-        self._held = ""
-        self.done = False
-
-    def add(self, text: str) -> str:
-        """Takes more text; gives what can no longer be part of a stop string."""
-        self._held += text
-        found = [at for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if found:
-            self.done = True
-            safe = self._held[: min(found)]
-            self._held = ""
-            return safe
-        hold = max(
-            (size for stop in self._stops for size in range(1, len(stop)) if self._held.endswith(stop[:size])), default=0
-        )
-        safe = self._held[: len(self._held) - hold]
-        self._held = self._held[len(self._held) - hold :]
-        return safe
-
-    def rest(self) -> str:
-        """Gives what was held back, once no more comes."""
-        held, self._held = self._held, ""
-        return held
-
-
-class _Core:
-    """llama.cpp's model and context, and the few calls that are made of them."""
-
-    def __init__(self, path: Path, n_ctx: int, threads: int, gpu_layers: int) -> None:
-        # libgomp's threads spin at each of the ~1,000 barriers of a decode. With another process on the cores that made
-        # one token take 0.1-0.4 s instead of 0.02 s here; asleep they cost nothing measurable. Read once, when libgomp loads.
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-        try:
-            from llama_cpp import llama_cpp as lib
-        except ImportError as error:
-            raise EngineMissing("llama-cpp-python is not installed: run pip install llama-cpp-python") from error
-        self._lib = lib
-        self._stack = contextlib.ExitStack()
-        self._complaints: list[str] = []
-        self._logger = lib.llama_log_callback(self._note)
-        lib.llama_log_set(self._logger, ctypes.c_void_p(0))
-        try:
-            self._load(path, n_ctx, threads, gpu_layers)
-        except BaseException:
-            self._stack.close()
-            raise
-
-    def _load(self, path: Path, n_ctx: int, threads: int, gpu_layers: int) -> None:
-        lib = self._lib
-        shape = lib.llama_model_default_params()
-        shape.n_gpu_layers = gpu_layers
-        model = lib.llama_model_load_from_file(os.fsencode(path), shape)
-        if not model:
-            raise EngineFailed(f"{path.name} cannot be loaded: {self._complaint()}")
-        self._stack.callback(lib.llama_model_free, model)
-        settings = lib.llama_context_default_params()
-        settings.n_ctx = n_ctx
-        settings.n_batch = settings.n_ubatch = CHUNK
-        settings.n_threads = settings.n_threads_batch = threads
-        context = lib.llama_init_from_model(model, settings)
-        if not context:
-            raise EngineFailed(f"{path.name}: no context of {n_ctx} tokens: {self._complaint()}")
-        self._stack.callback(lib.llama_free, context)
-        self._model, self._context = model, context
-        self._memory = lib.llama_get_memory(context)
-        self._vocabulary = lib.llama_model_get_vocab(model)
-        self._size = lib.llama_vocab_n_tokens(self._vocabulary)
-
-    def close(self) -> None:
-        self._stack.close()
-
-    def _note(self, level: int, text: bytes, _: Any) -> None:
-        # Called by llama.cpp for each line of its log. Errors tell why a load failed; the rest is for developers.
-        line = text.decode("utf-8", "replace").strip()
-        if level == _LOG_ERROR and line:
-            self._complaints.append(line)
-            log.debug("llama.cpp: %s", line)
-
-    def _complaint(self) -> str:
-        line = self._complaints[0] if self._complaints else "llama.cpp gives no reason"
-        return line.partition(": ")[2] or line
-
-    def template(self) -> bytes:
-        """Gives the chat template of the file, or ChatML where it has none."""
-        return self._lib.llama_model_chat_template(self._model, None) or b"chatml"
-
-    def render(self, template: bytes, roles: Sequence[str]) -> list[str]:
-        """Gives the markup before, between and after the contents of messages of these roles, the answer's opening included."""
-        lib = self._lib
-        marks = [f"\u27e8{at}\u27e9" for at in range(len(roles))]
-        pairs = [(role.encode(), mark.encode()) for role, mark in zip(roles, marks, strict=True)]
-        chat = (lib.llama_chat_message * len(roles))(*(lib.llama_chat_message(role, mark) for role, mark in pairs))
-        room = 4096 + 256 * len(roles)
-        buffer = ctypes.create_string_buffer(room)
-        size = lib.llama_chat_apply_template(template, chat, len(roles), True, buffer, room)
-        if not 0 < size <= room:
-            raise EngineFailed("the model's chat template is not one that llama.cpp knows")
-        text = buffer.raw[:size].decode("utf-8")
-        markup = []
-        for mark in marks:
-            before, _, text = text.partition(mark)
-            markup.append(before)
-        return [*markup, text]
-
-    def opening(self) -> list[int]:
-        """Gives the token that every prompt begins with, where the model wants one."""
-        wants = self._lib.llama_vocab_get_add_bos(self._vocabulary)
-        return [self._lib.llama_vocab_bos(self._vocabulary)] if wants else []
-
-    def tokenize(self, text: str, *, special: bool) -> list[int]:
-        """Gives the tokens; only with ``special`` do ``<|im_start|>`` and its like become one."""
-        raw = text.encode("utf-8", "replace")
-        room = len(raw) + 8
-        out = (self._lib.llama_token * room)()
-        number = self._lib.llama_tokenize(self._vocabulary, raw, len(raw), out, room, False, special)
-        if number < 0:
-            raise EngineFailed(f"a text of {len(raw)} bytes makes {-number} tokens")
-        return list(out[:number])
-
-    def piece(self, token: int) -> bytes:
-        """Gives the bytes of a token, which may be part of a character; none for a special one."""
-        buffer = ctypes.create_string_buffer(256)
-        size = self._lib.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, False)
-        return buffer.raw[: max(size, 0)]
-
-    def ends(self, token: int) -> bool:
-        """Says whether a token ends the answer."""
-        return self._lib.llama_vocab_is_eog(self._vocabulary, token)
-
-    def decode(self, tokens: Sequence[int]) -> None:
-        """Evaluates tokens at the end of the cache; the scores after the last one can then be read."""
-        batch = (self._lib.llama_token * len(tokens))(*tokens)
-        status = self._lib.llama_decode(self._context, self._lib.llama_batch_get_one(batch, len(tokens)))
-        if status != 0:
-            raise EngineFailed(f"llama_decode gives {status}: {self._complaint()}")
-
-    def scores(self) -> NDArray[np.float32]:
-        """Gives the scores after the last token, shape (vocabulary,): a copy."""
-        pointer = self._lib.llama_get_logits_ith(self._context, -1)
-        return np.array(np.ctypeslib.as_array(pointer, shape=(self._size,)))
-
-    def truncate(self, length: int) -> None:
-        """Drops all tokens of the cache from position ``length`` on."""
-        if not self._lib.llama_memory_seq_rm(self._memory, 0, length, -1):
-            raise EngineFailed("this model's cache cannot be cut")

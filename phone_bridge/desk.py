@@ -26,7 +26,8 @@ class Desk(Protocol):
     async def command(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """Does what a button of the dashboard asks, and gives what the page shows of it.
 
-        Names: ``ask``, ``end``, ``record``, ``replay``, ``stop_replay``, ``profile``, ``engine``, ``network``.
+        Names: ``ask``, ``end``, ``record``, ``replay``, ``stop_replay``, ``profile``, ``engine``, ``network``, ``look`` (which
+        gives the live picture), ``follow``, ``unfollow``, ``unwatch``.
         Raises NearsightError: UsageError for an unknown name or argument.
         """
 
@@ -35,3 +36,6 @@ class Desk(Protocol):
 
     def bundle(self, name: str) -> Path | None:
         """Gives the folder of a recording; None where there is none of that name."""
+
+    def kept(self, name: str) -> Mapping[str, Path]:
+        """Gives the files that a watch kept of the event of that name, by their names; empty where there are none."""

@@ -35,6 +35,9 @@ KINDS = {
     ".json": "application/json",
     ".woff2": "font/woff2",
     ".wav": "audio/wav",
+    ".mp4": "video/mp4",
+    ".jpg": "image/jpeg",
+    ".txt": "text/plain",
 }
 PAIRINGS_A_MINUTE = 10
 WATCHERS = 16
@@ -89,6 +92,8 @@ class Routes:
             web.post("/desk", owner(self._command)),
             web.get("/bundles", owner(self._bundles)),
             web.get("/bundles/{name}.zip", owner(self._bundle)),
+            web.get("/kept/{name}", owner(self._kept)),
+            web.get("/kept/{name}/{file}", owner(self._kept_file)),
         ]
 
     def drop(self, device_id: str | None = None) -> None:
@@ -253,6 +258,21 @@ class Routes:
             return await self._download(request, folder)
         finally:
             self._downloads -= 1
+
+    async def _kept(self, request: web.Request) -> web.Response:
+        files = self._the_desk().kept(request.match_info["name"])
+        return web.json_response({"files": list(files)})
+
+    async def _kept_file(self, request: web.Request) -> web.StreamResponse:
+        files = self._the_desk().kept(request.match_info["name"])
+        path = files.get(request.match_info["file"])
+        if path is None or path.suffix not in KINDS:
+            raise Refusal(404, "no_file", "there is no such file")
+        response = web.FileResponse(path)  # which answers ranges too: players jump
+        response.content_type = KINDS[path.suffix]
+        if path.suffix == ".txt":
+            response.charset = "utf-8"
+        return response
 
     @staticmethod
     async def _download(request: web.Request, folder: Path) -> web.StreamResponse:

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CAPTIONS = frozenset(
-    ("state", "wake", "partial", "final", "speak", "barge_in", "pause", "resume", "turn", "notice", "error", "link")
-)
+CAPTIONS = frozenset("state wake partial final speak barge_in pause resume turn notice error link track watch".split())
 """The events that a page shows."""
 SILENT_S = 1.5
 """Nothing at all for so long, from a device whose microphone is on, means that it is out of reach."""
@@ -230,6 +228,7 @@ class WebRtcGlasses:
             return
         line = event.as_json()
         line.pop("words", None)  # their times are for tools, and a long question's would not fit into a message
+        line.pop("folder", None)  # a path of this machine
         self._unsent += not self._send("event", event=line)
 
     def counters(self) -> Mapping[str, int | float]:

@@ -20,7 +20,23 @@ COMPOSITION_ROOT = "edge.app"
 LAYERS = ("contract", "policy", "runtime", "skills", "composition")
 CONTRACT = (
     "edge",
-    *(f"edge.{name}" for name in ("errors", "values", "events", "channel", "clock", "ports", "skill", "config", "bundle")),
+    *(
+        f"edge.{name}"
+        for name in (
+            "errors",
+            "values",
+            "events",
+            "channel",
+            "clock",
+            "ports",
+            "skill",
+            "config",
+            "bundle",
+            "tables",
+            "tracks",
+            "decoding",
+        )
+    ),
 )
 COMPOSITION = ("app", "household", "studio", "cli", "report", "bench", "doctor", "demo")
 """First word of the module's name below ``edge``; ``report_page`` belongs to ``report``."""
@@ -34,27 +50,57 @@ IMPURE = frozenset(
 """What policy may not use of the standard library: clocks, chance, tasks, threads, files, the network, the process."""
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
-    "av": ("phone_bridge/media.py", "phone_bridge/playout.py"),
+    "av": ("models/clips.py", "edge/cli/masks.py", "phone_bridge/media.py", "phone_bridge/playout.py"),
     "cryptography": ("phone_bridge/certificate.py",),
-    "ctranslate2": (),
+    "ctranslate2": ("models/ct2.py",),
     "cv2": (
+        "edge/cli/masks.py",  # PNG, what is drawn on the preview
         "edge/report/media.py",  # thumbnails
         "edge/runtime/recording.py",  # JPEG
         "edge/runtime/sight.py",  # sharpness, scaling
         "edge/studio/picture.py",  # JPEG
+        "models/classical_colour.py",  # for all of the classical segmenter
+        "models/clips.py",  # scaling, colours, JPEG
         "models/codes.py",
+        "models/fastestdet.py",
+        "models/llama_vision.py",  # scaling
         "models/reader.py",  # warps and contours around its networks
         "models/scene.py",
     ),
     "espeakng_loader": ("models/espeak_worker.py",),  # GPL-3: only the file that runs in a process of its own
-    "faster_whisper": (),  # its voice-activity network is used, not its code
-    "llama_cpp": ("models/llama.py",),
-    "onnxruntime": ("edge/doctor.py", "models/reader.py", "models/silero.py", "models/smart_turn.py"),
+    "faster_whisper": ("models/whisper.py",),  # elsewhere its voice-activity network is used, not its code
+    "llama_cpp": ("models/llama_core.py", "models/llama_grammar.py", "models/mtmd.py"),
+    "onnx": ("models/piper_worker.py", "models/sam2_export.py"),
+    "onnxruntime": (
+        "edge/doctor.py",
+        "models/fastestdet.py",
+        "models/piper_worker.py",
+        "models/reader.py",
+        "models/sam2_export.py",
+        "models/sam2_onnx.py",
+        "models/silero.py",
+        "models/smart_turn.py",
+    ),
+    "paho": ("phone_bridge/notify.py",),
+    "piper": ("models/piper_worker.py",),  # GPL-3: only the file that runs in a process of its own
     "pocketsphinx": ("models/sphinx.py", "models/spotter.py"),
     "pymicro_wakeword": ("models/wake.py",),
     "pywebrtc_audio": ("models/echo.py",),
     "qrcode": ("phone_bridge/invite.py",),
     "rapidocr": (),  # its networks are used, not its code
+    "sam2": (
+        "models/sam2_build.py",
+        "models/sam2_graphs.py",
+        "models/sam2_hiera.py",
+        "models/sam2_torch.py",
+    ),
+    "torch": (
+        "models/sam2_build.py",
+        "models/sam2_export.py",
+        "models/sam2_graphs.py",
+        "models/sam2_hiera.py",
+        "models/sam2_torch.py",
+    ),
 }
 """The files that may import a heavy package, which they do only inside functions."""
 

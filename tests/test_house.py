@@ -25,6 +25,8 @@ TEXT = {".py", ".pyi", ".md", ".toml", ".txt", ".sh", ".html", ".js", ".css", ".
 
 MAX_LINES = 400
 LONGER: dict[str, str] = {
+    "edge/app.py": "the composition root: a short function for each engine and each kind of link",
+    "edge/ports.py": "what every engine and link promises, side by side",
     "edge/runtime/session.py": "the one owner of a turn: in two files its state would have two owners",
 }
 """Files that may be longer, each with a reason that a reader would accept."""
@@ -39,23 +41,29 @@ PUBLIC = {
     "edge.channel": "Channel ChannelClosed Overflow",
     "edge.clock": "MEMORY_S MediaClock",
     "edge.config": (
-        "Config EchoConfig EngineConfig LanguageModelConfig RecogniserConfig RecordingConfig ServeConfig SightConfig "
-        "SkillsConfig SpeakerConfig TurnsConfig VoiceConfig WakeConfig as_table merge nearest parse read_toml"
+        "AnswersConfig Config EchoConfig EngineConfig LanguageModelConfig RecogniserConfig RecordingConfig SegmenterConfig "
+        "ServeConfig SightConfig SkillsConfig SpeakerConfig TurnsConfig VisionConfig VoiceConfig WakeConfig WatchConfig "
+        "parse"
     ),
+    "edge.decoding": "DecodeRequest Decoded Segment",
     "edge.errors": (
-        "ConfigError EngineError EngineFailed EngineFlooded EngineHung EngineMissing FetchFailed InputError LinkError "
-        "ModelCorrupt ModelError ModelMissing NearsightError NoView NotAudio NotPicture StorageError TooLarge UsageError"
+        "ConfigError DeviceMissing EngineError EngineFailed EngineFlooded EngineHung EngineMissing FetchFailed InputError "
+        "LinkError ModelCorrupt ModelError ModelMissing NearsightError NoView NotAudio NotPicture OutOfMemory StorageError "
+        "TooLarge UsageError"
     ),
     "edge.events": (
-        "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged Notice PartialHeard PhotoTaken "
-        "ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen TurnEnded Woke earlier "
-        "final_heard link_changed"
+        "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged MaskSeen Notice PartialHeard "
+        "PhotoTaken ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen ThingsSeen "
+        "TrackChanged TurnEnded WatchFired Woke earlier final_heard link_changed"
     ),
     "edge.ports": (
-        "CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link Recogniser RecogniserStream SceneMeter "
-        "Segmenter Station Stop TextReader Translator VisionLanguage Voice VoiceActivity WakeWord"
+        "ClipWriter CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link MaskNetwork Notifier Recogniser "
+        "RecogniserStream SceneMeter Segmenter SpeechDecoder Spotter Station Stop TextReader Translator VisionLanguage Voice "
+        "VoiceActivity WakeWord"
     ),
-    "edge.skill": "Act Asking Skill",
+    "edge.skill": "Act Asking Eyes Meant Skill",
+    "edge.tables": "as_table build merge nearest read_toml",
+    "edge.tracks": "Candidates Cues Floats Memories SegmentPrompt Track TrackState View WatchRule Watched",
     "edge.values": (
         "AudioChunk Box CHUNK_SAMPLES Code Condition Detection EngineInfo Exchange Mask Message NS_PER_SAMPLE Pcm Pixels "
         "Prompt Reading SAMPLE_RATE SceneFacts SpeechChunk TextLine Transcript TurnTimings VideoFrame VoiceStyle Word "

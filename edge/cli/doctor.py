@@ -21,7 +21,11 @@ def doctor(profile: str | None, file: Path | None, *, as_json: bool) -> None:
     config = app.load_config(profile, file)
     known = app.catalogue()
     rows = [known.status(name) for name in dict.fromkeys(app.models_of(config))]
-    models = [checks.ModelStatus(row.entry.name, row.state.value, row.bytes / 1e6 or row.entry.download_mb) for row in rows]
+    needed = app.models_of(config, needed=True)
+    models = [
+        checks.ModelStatus(row.entry.name, row.state.value, row.bytes / 1e6 or row.entry.download_mb, row.entry.name in needed)
+        for row in rows
+    ]
     lines = checks.examine(config, known.cache, models, app.opus())
     output = Output(as_json=as_json)
     width = max(len(check.name) for check in lines)

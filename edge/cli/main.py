@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="Lists, fetches and checks the models.", no_args_is_help=True)
+models_app = typer.Typer(help="Lists, fetches, checks and exports the models.", no_args_is_help=True)
 config_app = typer.Typer(help="Checks a configuration.", no_args_is_help=True)
 devices_app = typer.Typer(help="The phones and laptops that may come in.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measures this machine.", no_args_is_help=True)
@@ -161,6 +161,28 @@ def read(
 
 
 @app.command()
+def track(
+    video: Annotated[Path, typer.Argument(help="A video.")],
+    point: Annotated[
+        list[str] | None, typer.Option("--point", help="X,Y on what is meant, in pixels; again for a second object.")
+    ] = None,
+    box: Annotated[
+        list[str] | None, typer.Option("--box", help="X0,Y0,X1,Y1 around what is meant; again for a second object.")
+    ] = None,
+    frame: Annotated[int, typer.Option("--frame", min=0, help="The picture that is meant; the first is 0.")] = 0,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the masks as PNG, and a preview.")] = None,
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Cuts out an object of a video and follows it."""
+    from edge.cli.track import Job, prompts
+    from edge.cli.track import track as run
+
+    run(Job(video, prompts(point or [], box or []), frame, out), profile, config, as_json=json)
+
+
+@app.command()
 def replay(
     bundle: Annotated[Path, typer.Argument(help="A session bundle: the folder that --record wrote.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write the reply as a WAV file.")] = None,
@@ -209,6 +231,27 @@ def models_pull(
     from edge.cli import models
 
     models.pull(names or [], profile, as_json=json)
+
+
+@models_app.command("export")
+def models_export(
+    name: Annotated[str, typer.Argument(help="sam2.1-hiera-tiny, -small, -base-plus or -large.")],
+    size: Annotated[int, typer.Option("--size", help="Side of the pictures it will see: 512 or 1024.")] = 512,
+    checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="Its weights, as Meta publishes them.")] = None,
+    random: Annotated[int | None, typer.Option("--random", help="Random weights from this seed instead; for trials.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write; by default beside the other models.")] = None,
+    half: Annotated[bool, typer.Option("--half", help="Also in fp16, if its masks stay the same.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="Also in int8, if its masks stay the same.")] = False,
+    gate_frames: Annotated[
+        Path | None, typer.Option("--gate-frames", help="Video or folder of pictures to compare masks on; else drawn ones.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Writes SAM 2.1 as ONNX graphs. Needs nearsight[sam2]."""
+    from edge.cli import models
+
+    smaller = models.Smaller(half, int8, gate_frames)
+    models.export(name, size, models.Source(checkpoint, random), out, smaller, as_json=json)
 
 
 @models_app.command("verify")

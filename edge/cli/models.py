@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge import app
 from edge.cli.output import Output
 from edge.config import Config
 from edge.errors import ModelMissing, NearsightError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an exported network's weights come from."""
+
+    checkpoint: Path | None = None
+    random: int | None = None
+    """A seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smaller:
+    """Which smaller numbers an export tries, and the pictures that decide on them."""
+
+    half: bool = False
+    int8: bool = False
+    gate: Path | None = None
+    """A video or a folder of pictures."""
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Their names in the manifest."""
+        return tuple(name for name, wanted in (("fp16", self.half), ("int8", self.int8)) if wanted)
 
 
 def list_models(profile: str | None, *, as_json: bool) -> None:
@@ -41,8 +66,13 @@ def _megabytes(size: int) -> str:
 
 
 def pull(names: list[str], profile: str | None, *, as_json: bool, quiet: bool = False) -> None:
-    """Fetches models by name, or those that a profile needs. One failure does not keep the others back."""
-    wanted = [*names, *(app.models_of(app.load_config(profile)) if profile is not None or not names else ())]
+    """Fetches models by name, or those of a profile.
+
+    One failure does not keep the others back; where a session can do without the model it is told, and no failure.
+    """
+    config = app.load_config(profile) if profile is not None or not names else None
+    wanted = [*names, *(app.models_of(config) if config is not None else ())]
+    spare = set(app.models_of(config)) - {*app.models_of(config, needed=True), *names} if config is not None else set()
     output = Output(as_json=as_json)
     failed: list[NearsightError] = []
     for name in dict.fromkeys(wanted):
@@ -51,7 +81,10 @@ def pull(names: list[str], profile: str | None, *, as_json: bool, quiet: bool = 
         except UsageError:
             raise
         except NearsightError as error:
-            failed.append(error)
+            if name in spare:
+                print(f"nearsight: {error.text} (left out: the profile works without)", file=sys.stderr)
+            else:
+                failed.append(error)
             continue
         if not quiet:
             output.line({"model": name, "path": str(path)}, f"{name}: {path}")
@@ -98,7 +131,36 @@ def add(path: Path, name: str, *, as_json: bool) -> None:
 def ensure(config: Config, *, as_json: bool) -> None:
     """Fetches the models that a configuration needs and this machine lacks."""
     try:
-        for name in app.models_of(config):
+        for name in app.models_of(config, needed=True):
             app.model_path(name)
     except ModelMissing:
         pull([], config.profile, as_json=as_json, quiet=as_json)
+
+
+def export(name: str, size: int, source: Source, out: Path | None, smaller: Smaller, *, as_json: bool) -> None:
+    """Writes a SAM 2.1 network as ONNX graphs."""
+    said = (lambda line: None) if as_json else (lambda line: print(line, file=sys.stderr))
+    done = app.export_model(
+        name,
+        size,
+        out=out,
+        checkpoint=source.checkpoint,
+        seed=source.random,
+        smaller=smaller.precisions,
+        gate=smaller.gate,
+        progress=said,
+    )
+    files = {one.file: one.bytes for files in done.manifest.graphs.values() for one in files.values()}
+    row = {
+        "model": done.manifest.model,
+        "size": size,
+        "path": str(done.folder),
+        "bytes": sum(files.values()),
+        "parity": dict(done.manifest.parity),
+        "gates": {precision: {"iou": gate.iou, "kept": gate.kept} for precision, gate in done.manifest.gates.items()},
+    }
+    lines = [f"{done.manifest.model}@{size}: {done.folder} ({_megabytes(sum(files.values()))})"]
+    lines += [f"  {graph:<18} differs from torch by {difference:.1e}" for graph, difference in done.manifest.parity.items()]
+    lines += [f"  {precision}: mean mask IoU with fp32 {gate.iou:.4f}" for precision, gate in done.manifest.gates.items()]
+    Output(as_json=as_json).line(row, "\n".join(lines))
+    done.check()

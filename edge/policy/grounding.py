@@ -89,6 +89,11 @@ _ASKS: tuple[tuple[Shape, str], ...] = (
 )
 _CLOSED = re.compile(r"^(?:so |and |but )?(?:can|could|may|must|should|is|are|was|does|do|did|has|have|will|am)\b")
 _POINTING = re.compile(r"\b(?:this|these|those|here|sign|text|label|menu|screen|read|see|written|says?|looking|front of me)\b")
+_VISIBLE = re.compile(
+    r"\b(?:is there|are there|(?:do|can) you see|what happens|what happened|going on|doing|wearing|holding|carrying"
+    r"|standing|sitting|looks? like|smiling|people|person|man|woman|boy|girl|child|children|somebody|someone|anybody|anyone"
+    r"|left|right|behind|in front|beside|next to|above|below|foreground|background|picture|photo|scene|colou?rs?|describe)\b"
+)
 _TIED_TO_NOW = re.compile(
     r"\b(?:i|me|my|mine|we|our|us|he|she|they|him|her|you|your|today|tonight|tomorrow|yesterday|now|current|currently|latest|last|next"
     r"|recent|recently|of the day|weather|news|score|mayor|president|minister|boss|password|this|here)\b"
@@ -157,6 +162,8 @@ _NUMBERS = {
 _MISREAD = str.maketrans("015$", "olss")
 _NEAR = 0.82
 """Two words of six letters with one wrong are 0.83 alike; ``train`` and ``trail`` are 0.80 and differ."""
+_COUNTED = 20
+"""Things that can be counted by looking; a larger number was read."""
 _TRUSTED_NUMBER = 100
 """Larger numbers, years and decimals of a small model are wrong more often than not: they are not said."""
 
@@ -257,6 +264,21 @@ def knowable(question: Question) -> bool:
         and not question.closed
         and not _TIED_TO_NOW.search(question.text)
     )
+
+
+def visible(question: Question) -> bool:
+    """Says whether a question asks for what eyes tell, as "what is the man holding" does."""
+    return _VISIBLE.search(question.text) is not None
+
+
+def figures_borne(sentence: str, question: Question, lines: Sequence[str]) -> bool:
+    """Says whether the figures of a sentence, counts apart, stand in the lines or in the question.
+
+    A vision model reads a price or a number that a reader did not find by making one up.
+    """
+    there = {_stem(word) for word in _words(" ".join((*lines, question.text)))}
+    said = {_stem(word) for word in _words(sentence) if word[0].isdigit()}
+    return all(figure in there for figure in said if not figure.isdigit() or int(figure) > _COUNTED)
 
 
 def agree(first: str, second: str, question: Question) -> bool:

@@ -169,7 +169,9 @@ _UNITS = {
     "GB": "gigabytes",
 }
 _UNIT = re.compile(
-    r"(?<![\w.,])(\d+(?:[.,]\d+)*) ?(" + "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True)) + r")(?![\w/°²³])"
+    r"(?<![\w.,])(?<![A-Za-z]\d-)(\d+(?:[.,]\d+)*) ?("
+    + "|".join(sorted(map(re.escape, _UNITS), key=len, reverse=True))
+    + r")(?![\w/°²³])"
 )
 
 

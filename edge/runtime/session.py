@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 
@@ -40,21 +41,24 @@ from edge.policy.interruption import Verdict, overheard, verdict
 from edge.policy.phrases import commands
 from edge.policy.router import Route, Router
 from edge.policy.signals import Said, State
-from edge.ports import Link
+from edge.ports import Link, Notifier
 from edge.runtime.aside import chime, say
 from edge.runtime.device import Device, Recording
 from edge.runtime.engines import Engines
+from edge.runtime.eyes import SessionEyes
 from edge.runtime.listener import Attempt, Listener
 from edge.runtime.measures import Measures, measure
 from edge.runtime.sight import Sight
 from edge.runtime.speaker import Speaker
 from edge.runtime.turn import Marks, Turn
-from edge.skill import Act, Skill
+from edge.runtime.watching import Watching
+from edge.skill import Act, Meant, Skill
 from edge.values import (
     NS_PER_SAMPLE,
     SAMPLE_RATE,
     Condition,
     Exchange,
+    Prompt,
     Transcript,
     VideoFrame,
     VoiceStyle,
@@ -68,6 +72,7 @@ class Session:
     """Serves one wearer until the microphone ends or ``end`` is called.
 
     ``emit`` is called with every event, synchronously; it must not wait. ``wall_time`` gives local time for those who ask.
+    ``notifier``, closed by the caller, is told what watches see.
     """
 
     def __init__(
@@ -79,11 +84,14 @@ class Session:
         *,
         emit: Callable[[Event], None],
         wall_time: Callable[[], datetime],
+        notifier: Notifier | None = None,
     ) -> None:
         self.config = config
         self.engines = engines
         self.skills = skills
         self.style = VoiceStyle(config.voice.rate, config.voice.pitch, config.voice.volume)
+        self.manner = config.answers.manner
+        self.meant: Meant | None = None
         self.speech_bound = samples(config.speaker.queue)
         self.device = Device(link, tapped=self._tapped, changed=self._condition, lost=self._lost)
         self._emit = emit
@@ -91,7 +99,36 @@ class Session:
         self._history = History()
         self._router = Router(skills)
         self.speaker = Speaker(self.device.play, self.device.flush, sink_delay_s=link.sink_delay_s)
-        self.sight = Sight(config.sight, engines.text_reader, engines.code_reader, engines.scene_meter, emit=self.emit)
+        self.watching = Watching(
+            config.watch,
+            engines.clips,
+            notifier,
+            emit=self.emit,
+            say=self.say_when_idle,
+            now_ns=self.now_ns,
+            wall_time=wall_time,
+            describe=self._describe if engines.vision_language is not None else None,
+            models={lane.name: lane.engine.info.name for lane in (engines.detector, engines.segmenter) if lane is not None},
+        )
+        self.eyes = SessionEyes(
+            config,
+            engines.segmenter,
+            engines.detector,
+            self.watching,
+            emit=self.emit,
+            failed=self.failed,
+            tell=self._tell,
+            now_ns=self.now_ns,
+        )
+        self.sight = Sight(
+            config.sight,
+            engines.text_reader,
+            engines.code_reader,
+            engines.scene_meter,
+            engines.vision_language,
+            emit=self.emit,
+            taken=self.eyes.take,
+        )
         phrases = tuple(commands(phrase for skill in skills for phrase in skill.phrases))
         self.listener = Listener(config, engines, self, self.device.reference, phrases)
         self._turn: Turn | None = None
@@ -119,6 +156,8 @@ class Session:
                     group.create_task(self.speaker.run()),
                     group.create_task(self.listener.recognise()),
                     group.create_task(self.sight.run(self.device.camera)),
+                    group.create_task(self.eyes.run()),
+                    group.create_task(self.watching.run()),
                     group.create_task(self.device.look()),
                     group.create_task(self.device.feel()),
                     group.create_task(self.device.attend()),
@@ -197,6 +236,23 @@ class Session:
                 await say(self.speaker, self.engines.voice, text, self.style)
             except EngineError as error:
                 self.failed(error)
+
+    async def say_when_idle(self, text: str) -> None:
+        """Speaks outside a turn, once no question is being answered."""
+        await self._idle.wait()
+        await self.say(text)
+
+    async def _describe(self, pictures: Sequence[VideoFrame], prompt: Prompt) -> str:
+        """Gives the vision model's answer about some pictures. Raises EngineError."""
+        lane = self.engines.vision_language
+        assert lane is not None
+        job = lane.stream(lambda model, stop: model.answer([frame.pixels for frame in pictures], prompt, stop))
+        async with aclosing(job) as pieces:
+            return "".join([piece async for piece in pieces]).strip()
+
+    def _tell(self, text: str) -> None:
+        if self._group is not None:
+            self._group.create_task(self.say_when_idle(text))
 
     def measures(self) -> Measures:
         """What dropped, and how fast the engines let go."""

@@ -23,7 +23,7 @@ from edge.errors import EngineError, EngineMissing, NoView
 from edge.events import CodesSeen, Event, FrameChosen, TextSeen
 from edge.policy.frames import CLEARLY, Ranked, Ring, sharpness
 from edge.policy.layout import arrange
-from edge.ports import CodeReader, Engine, SceneMeter, Stop, TextReader
+from edge.ports import CodeReader, Engine, SceneMeter, Stop, TextReader, VisionLanguage
 from edge.runtime.lane import Lane
 from edge.values import Code, EngineInfo, Pixels, Reading, SceneFacts, VideoFrame
 
@@ -47,9 +47,12 @@ class Sight:
         reader: Lane[TextReader] | None,
         codes: Lane[CodeReader] | None,
         scene: Lane[SceneMeter] | None,
+        vision: Lane[VisionLanguage] | None = None,
         *,
         emit: Callable[[Event], None],
+        taken: Callable[[VideoFrame], None] = lambda frame: None,
     ) -> None:
+        """``taken`` is told of every picture, scaled."""
         self._window_ns = round(config.window * 1e9)
         self._max_side = config.max_side
         self._ring = Ring(round(config.ring * 1e9))
@@ -58,6 +61,8 @@ class Sight:
         self._readings = _Once("text reader", reader, lambda engine, frame, stop: arrange(engine.read(frame, stop)))
         self._codes = _Once("code reader", codes, lambda engine, frame, stop: engine.scan(frame))
         self._facts = _Once("scene meter", scene, lambda engine, frame, stop: engine.measure(frame))
+        self._prepared = _Once("vision model", vision, lambda engine, frame, stop: engine.prepare(frame.pixels, stop))
+        self._taken = taken
         self._source: Pixels | None = None
         self._last: tuple[Pixels, float] | None = None
         self._ahead_until_ns: int | None = None
@@ -79,7 +84,7 @@ class Sight:
         finally:
             self._begun.set()
             self._ahead_until_ns = None
-            for once in (self._readings, self._codes, self._facts):
+            for once in (self._readings, self._codes, self._facts, self._prepared):
                 await once.close()
             await self._scaling.close()
 
@@ -96,6 +101,7 @@ class Sight:
         """Ends the reading ahead: no question came. A reading that nobody waits for is given up."""
         self._ahead_until_ns = None
         self._readings.give_up()
+        self._prepared.give_up()
 
     async def choose(self, at_ns: int) -> VideoFrame:
         """Gives the picture that a question ending at ``at_ns`` is about, and ends the reading ahead. Raises NoView."""
@@ -147,8 +153,10 @@ class Sight:
                     return
             self._source, self._last = frame.pixels, (pixels, sharpness(pixels))
         pixels, sharp = self._last
-        self._ring.add(VideoFrame(pixels, frame.t_ns, frame.index), sharp, self._readings.knows)
+        taken = VideoFrame(pixels, frame.t_ns, frame.index)
+        self._ring.add(taken, sharp, self._readings.knows)
         self._begun.set()
+        self._taken(taken)
         self._read_ahead(frame.t_ns)
 
     def _read_ahead(self, now_ns: int) -> None:
@@ -158,6 +166,8 @@ class Sight:
         best = self._ring.choose(now_ns, self._window_ns // 2)
         if best is not None and not self._would_do(best, now_ns):
             self._readings.begin(best.frame)
+            if self._prepared.idle:
+                self._prepared.begin(best.frame)
 
     def _would_do(self, best: Ranked, now_ns: int) -> bool:
         """Whether some picture of the window has been read that is not clearly less sharp than the best."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from edge.channel import Channel, ChannelClosed
 from edge.errors import EngineError, EngineFailed, EngineMissing, NearsightError
@@ -23,10 +23,12 @@ from edge.ports import Stop
 from edge.runtime.engines import Engines
 from edge.runtime.sight import Sight
 from edge.runtime.speaker import Playback, Speaker
-from edge.skill import Act, Skill
+from edge.skill import Act, Eyes, Meant, Skill
 from edge.values import (
+    Box,
     Code,
     Exchange,
+    Pixels,
     Prompt,
     Reading,
     SceneFacts,
@@ -82,8 +84,15 @@ class Host(Protocol):
     speaker: Speaker
     skills: Sequence[Skill]
     style: VoiceStyle
+    manner: str
+    meant: Meant | None
+    """What the last question about a thing meant."""
     speech_bound: int
     """Samples of speech that may wait unplayed."""
+
+    @property
+    def eyes(self) -> Eyes:
+        """What the session sees beyond one picture."""
 
     @property
     def history(self) -> Sequence[Exchange]:
@@ -269,6 +278,25 @@ class Turn:
         return self.host.style
 
     @property
+    def manner(self) -> str:
+        """How answers are put."""
+        return self.host.manner
+
+    @property
+    def eyes(self) -> Eyes:
+        """What the session sees beyond one picture."""
+        return self.host.eyes
+
+    @property
+    def meant(self) -> Meant | None:
+        """What the last question about a thing meant."""
+        return self.host.meant
+
+    def mean(self, meant: Meant) -> None:
+        """Remembers what this question is about."""
+        self.host.meant = meant
+
+    @property
     def skills(self) -> Sequence[Skill]:
         """Every skill there is."""
         return self.host.skills
@@ -283,9 +311,9 @@ class Turn:
             self._frame = await self.host.sight.choose(self.asked_at_ns)
         return self._frame
 
-    async def reading(self) -> Reading:
-        """Gives the text in that picture. Raises NoView."""
-        return await self.host.sight.reading(await self.frame())
+    async def reading(self, frame: VideoFrame | None = None) -> Reading:
+        """Gives the text in that picture, or in another. Raises NoView."""
+        return await self.host.sight.reading(frame if frame is not None else await self.frame())
 
     async def codes(self) -> tuple[Code, ...]:
         """Gives the codes in that picture. Raises NoView."""
@@ -301,6 +329,18 @@ class Turn:
         if lane is None:
             raise EngineMissing("this profile has no language model")
         async with aclosing(lane.stream(lambda model, stop: model.generate(prompt, stop), stop=self.stop)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def look(self, prompt: Prompt, box: Box | None = None, schema: Mapping[str, Any] | None = None) -> AsyncIterator[str]:
+        """Gives the vision model's answer about the picture, piece by piece. Raises NoView, EngineMissing."""
+        lane = self.host.engines.vision_language
+        if lane is None:
+            raise EngineMissing("this profile has no vision model: run nearsight models pull smolvlm2-500m")
+        whole = (await self.frame()).pixels
+        pictures = (whole,) if box is None else (whole, _part(whole, box))
+        job = lane.stream(lambda model, stop: model.answer(pictures, prompt, stop, schema), stop=self.stop)
+        async with aclosing(job) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -323,3 +363,14 @@ class Turn:
     def wall_time(self) -> datetime:
         """The wearer's local time."""
         return self.host.wall_time()
+
+
+def _part(pixels: Pixels, box: Box) -> Pixels:
+    """Gives a part of a picture, with a tenth around it: what a thing stands on helps to name it."""
+    height, width = pixels.shape[:2]
+    across, down = 0.1 * box.width, 0.1 * box.height
+    left, top = max(0, int(box.x0 - across)), max(0, int(box.y0 - down))
+    part = pixels[
+        top : max(top + 1, min(height, round(box.y1 + down))), left : max(left + 1, min(width, round(box.x1 + across)))
+    ]
+    return part if part.size else pixels

@@ -2,7 +2,9 @@
 
 What is spoken has passed the checks of ``edge.policy.grounding``. A question about the picture is answered by the model from
 the lines that hold its answer; what the model adds is cut, what it gets wrong is replaced by the lines themselves. A question
-that no line answers is answered "I don't know", with what can be read, and costs no model call.
+that no line answers goes to the vision model, where there is one, with the part of the picture that it names beside the whole;
+figures that it says must have been read. Without one it is answered "I don't know", with what can be read, and costs no model
+call; a question that only eyes can answer is told, once, what would give the assistant eyes.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import cast
 
-from edge.errors import NoView
-from edge.policy import grounding, prompts
+from edge.errors import EngineMissing, NoView
+from edge.policy import grounding, nouns, prompts
 from edge.policy.dialog import within
 from edge.policy.grounding import Evidence, Question
 from edge.skill import Act, Asking
-from edge.values import Exchange, Prompt
+from edge.skills.seeing import NO_SIGHT
+from edge.tracks import TrackState
+from edge.values import Box, Exchange, Prompt
 
 ASK_BACK = "Sorry, what was that?"
 GIVE_UP = "Sorry, I still did not understand. Please call me again."
@@ -30,6 +34,9 @@ _PLACES = (
     "museum | shop | store | library | bank | park | restaurant | cafe | pharmacy | office | market | station | pool | bar"
 )
 _RIDES = "bus | train | ferry | boat | tram | flight"
+_IGNORANT = re.compile(
+    r"(?:sorry,? )?(?:i )?(?:don't|do not|cannot|can't) (?:know|see|tell)|unknown|not visible", re.IGNORECASE
+)
 _COLOUR = re.compile(r"\bcolou?rs?\b")
 _HISTORY = 80
 """Tokens of earlier exchanges that go into a prompt."""
@@ -47,7 +54,6 @@ EVERYDAY = (
     "how (much is | much does) a (ticket | coffee | tea | beer | sandwich) [cost]",
     "can i (park | smoke | swim | enter | eat | pay by card) here",
     "what is the (address | website | room number | flight number | password | temperature | name of this place)",
-    "what color is (it | this | that)",
 )
 """What people ask of signs and boards. Any question is taken; these are heard better, because the command grammar has them."""
 
@@ -79,16 +85,16 @@ class Ask:
             if question.pointing:
                 raise
             lines = ()
-        if not lines and question.pointing:
-            yield await _nothing(asking)
-            return
         found = grounding.evidence(question, lines)
+        of_view = found.related or question.pointing or not grounding.knowable(question)
         if found.answerable:
             yield await _from_view(asking, question, found)
-        elif found.related or question.pointing or not grounding.knowable(question):
-            yield _unknown(found)
+        elif of_view or grounding.visible(question):
+            seen = await _seen(asking, question, lines)
+            known = "" if seen or of_view else await _from_memory(asking, question)
+            yield seen or known or await _unseen(asking, question, found, eyes=seen is not None)
         else:
-            yield await _from_memory(asking, question) or _unknown(found)
+            yield await _from_memory(asking, question) or await _seen(asking, question, lines) or _unknown(found)
 
 
 async def _lines(asking: Asking) -> tuple[str, ...]:
@@ -101,6 +107,43 @@ async def _lines(asking: Asking) -> tuple[str, ...]:
 async def _from_view(asking: Asking, question: Question, found: Evidence) -> str:
     sentence = await _sentence(asking, prompts.about_view(question.text, found.lines, _at_most))
     return grounding.supported(sentence, question, found.lines) or f"It says: {_aloud(found.lines)}"
+
+
+async def _seen(asking: Asking, question: Question, lines: Sequence[str]) -> str | None:
+    """Gives the vision model's answer: empty where it gives none that can be trusted, None where there is no such model."""
+    history = within(_answered(asking), _HISTORY, _at_most)
+    try:
+        part = await _part_meant(asking, question)
+        prompt = prompts.looking(question.text, lines, _at_most, history, part=part is not None)
+        sentence = await _first(asking.look(prompt, part))
+    except EngineMissing:
+        return None
+    except NoView:
+        return ""
+    if not grounding.content_words(sentence) or _IGNORANT.match(sentence):
+        return ""
+    if not grounding.figures_borne(sentence, question, lines):
+        return ""
+    return f"As far as I can see: {sentence}" if asking.manner == "blind" else sentence
+
+
+async def _part_meant(asking: Asking, question: Question) -> Box | None:
+    """Gives the box of the one thing that the question names and the detector finds, or of the one that is followed."""
+    frame = await asking.frame()
+    kinds = {kind for word in grounding.content_words(question.text) for kind in nouns.kinds(word, asking.eyes.names)}
+    if kinds:
+        named = [thing for thing in await asking.eyes.things(frame) if thing.label in kinds]
+        return named[0].box if len(named) == 1 else None
+    size = frame.pixels.shape[1], frame.pixels.shape[0]
+    followed = [track for track in asking.eyes.tracks if track.state is TrackState.FOLLOWED and track.size == size]
+    return followed[0].box if question.pointing and len(followed) == 1 else None
+
+
+async def _unseen(asking: Asking, question: Question, found: Evidence, *, eyes: bool) -> str:
+    """Gives what can be said without having seen the answer; without ``eyes``, once, what would give them."""
+    said = await _nothing(asking) if question.pointing and not found.lines else _unknown(found)
+    told = any(NO_SIGHT in (one.answer or one.heard) for one in asking.history)
+    return said if eyes or told or not grounding.visible(question) else f"{said} {NO_SIGHT}"
 
 
 async def _from_memory(asking: Asking, question: Question) -> str:
@@ -131,9 +174,13 @@ async def _nothing(asking: Asking) -> str:
 
 
 async def _sentence(asking: Asking, prompt: Prompt) -> str:
-    """Gives the model's first sentence and lets it go: the lane is free again while the voice speaks."""
+    return await _first(asking.think(prompt))
+
+
+async def _first(answer: AsyncIterator[str]) -> str:
+    """Gives a model's first sentence and lets it go: the lane is free again while the voice speaks."""
     text = ""
-    async with aclosing(cast(AsyncGenerator[str, None], asking.think(prompt))) as pieces:
+    async with aclosing(cast(AsyncGenerator[str, None], answer)) as pieces:
         async for piece in pieces:
             text += piece
             if end := _END.search(text):

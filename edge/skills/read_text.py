@@ -4,7 +4,8 @@ Seeing AI has two modes for this, chosen by hand beforehand: Short Text speaks w
 from beginning to end. Hands-free there is nothing to choose with, so the length decides. Up to ``WHOLE`` words, some twenty
 seconds of speech, are read at once: a sign, a label, a notice. Of more the wearer hears the beginning, which tells what it
 is, how much more there is, and the words that bring the rest; a menu of four minutes that begins by itself is a nuisance in
-a restaurant. Whoever asks for everything gets everything, and "stop" ends it.
+a restaurant. Whoever asks for everything gets everything, and "stop" ends it; in the manner
+``blind`` everything is always read.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ PRICES = 6
 """The most prices that are listed."""
 LISTED = 0.8
 """Share of rows that begin with a capital, from which a block is a list. Prose broken into rows has one in three or so."""
+CERTAIN = 0.9
+"""A reader's score below which a blind wearer, who cannot look for himself, is told that a line may be wrong."""
 NO_TEXT = "I see no text."
 BLURRED = "The text is too blurred, hold still."
 
@@ -69,10 +72,13 @@ class ReadText:
             height, width = frame.pixels.shape[:2]
             found = _blocks(asked, asking.slots.get("item", ""), reading, width, height)
             sentences = speakable(found)
-            whole = bool({"everything", "all", "rest", "aloud", "whole", "loud"} & set(asked))
+            blind = asking.manner == "blind"
+            whole = blind or bool({"everything", "all", "rest", "aloud", "whole", "loud"} & set(asked))
             head = sentences if whole else beginning(sentences)
             for sentence in head:
                 yield sentence + " "
+            if blind and any(line.confidence < CERTAIN for block in found for line in block.lines):
+                yield "I am not sure of every word."
             if left := sentences[len(head) :]:
                 tens = max(1, round(_words(left) / 10))
                 yield f"There is more, about {tens}0 words. Say, read everything, to hear it."

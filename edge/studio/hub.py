@@ -15,7 +15,7 @@ from edge import __version__
 from edge.bundle import is_bundle
 from edge.config import Config, EngineConfig
 from edge.errors import NearsightError, UsageError
-from edge.events import CodesSeen, Event, FrameChosen, TextSeen, TurnEnded
+from edge.events import CodesSeen, Event, FrameChosen, MaskSeen, TextSeen, TurnEnded, WatchFired
 from edge.policy.echo import FLOOR_DB
 from edge.ports import Link
 from edge.runtime.lane import Lane
@@ -23,6 +23,8 @@ from edge.runtime.session import Session
 from edge.runtime.sight import Sight
 from edge.studio.commands import Arguments, Impairment, impairment
 from edge.studio.feed import Feed
+from edge.studio.kept import Kept
+from edge.studio.live import Live
 from edge.studio.meters import meters
 from edge.studio.overlay import Overlay, code_overlay, text_overlay
 from edge.studio.picture import Coder
@@ -66,6 +68,7 @@ class House(Protocol):
 class _Wearer:
     session: Session
     link: Link
+    live: Live
     drawn: tuple[VideoFrame, str] | None = None
     """The picture that was coded last, and its JPEG."""
     drawing: bool = False
@@ -87,6 +90,7 @@ class Studio:
         self._feed = Feed(self._watched)
         self._timer: asyncio.TimerHandle | None = None
         self._process = Process()
+        self._kept = Kept()
         self._coder: Lane[Coder] = Lane("studio", Coder)
         self._tasks: set[asyncio.Task[None]] = set()
         self._replay: tuple[str, asyncio.Task[None]] | None = None
@@ -95,7 +99,7 @@ class Studio:
 
     def joined(self, wearer: str, session: Session, link: Link) -> None:
         """A wearer's session begins."""
-        self._wearers[wearer] = _Wearer(session, link)
+        self._wearers[wearer] = _Wearer(session, link, Live(session, self._coder))
         self.changed()
 
     def left(self, wearer: str) -> None:
@@ -105,6 +109,10 @@ class Studio:
 
     def event(self, wearer: str, event: Event) -> None:
         """A session told something."""
+        if isinstance(event, MaskSeen):
+            return  # they come all the time, and the live picture shows them
+        if isinstance(event, WatchFired) and event.folder:
+            self._kept.add(Path(event.folder))
         self._feed.put({"wearer": wearer, "row": event.as_json()})
         if isinstance(event, FrameChosen | TextSeen | CodesSeen | TurnEnded):
             self._draw(wearer)
@@ -144,6 +152,10 @@ class Studio:
             "profile": self._profile,
             "engine": self._engine,
             "network": self._network,
+            "look": self._look,
+            "follow": self._follow,
+            "unfollow": self._unfollow,
+            "unwatch": self._unwatch,
         }
         given = Arguments(name, arguments, known=tuple(doers))
         return await doers[name](given)
@@ -159,6 +171,10 @@ class Studio:
     def bundle(self, name: str) -> Path | None:
         """Gives the folder of a recording; None where there is none of that name. Names alone count, never paths."""
         return self._house.recordings / name if name in self.bundles() else None
+
+    def kept(self, name: str) -> Mapping[str, Path]:
+        """Gives the files that a watch kept of an event, by name; empty where there are none. Paths never count."""
+        return self._kept.files(name)
 
     # -- commands ----------------------------------------------------------------------------------------------------------
 
@@ -225,6 +241,18 @@ class Studio:
         found.jitter = given.number("jitter_ms", 0, 2000) / 1000
         self.changed()
         return {}
+
+    async def _look(self, given: Arguments) -> Mapping[str, Any]:
+        return await self._wearer(given).live.look(given)
+
+    async def _follow(self, given: Arguments) -> Mapping[str, Any]:
+        return await self._wearer(given).live.follow(given)
+
+    async def _unfollow(self, given: Arguments) -> Mapping[str, Any]:
+        return self._wearer(given).live.unfollow(given)
+
+    async def _unwatch(self, given: Arguments) -> Mapping[str, Any]:
+        return self._wearer(given).live.unwatch(given)
 
     def _wearer(self, given: Arguments) -> _Wearer:
         return self._wearers[given.one_of("wearer", tuple(self._wearers))]

@@ -1,4 +1,4 @@
-"""What is drawn over a picture, as data: every overlay is ``{"kind", "label", "score"}`` with one shape.
+"""What is drawn over a picture, as data: every overlay is ``{"kind", "label", "score"}`` with a shape.
 
 ============  ====================================================================================================
 shape         meaning, in pixels of the picture that was looked at
@@ -8,17 +8,21 @@ shape         meaning, in pixels of the picture that was looked at
 ``rle``       ``{"size": [height, width], "counts": [...]}``: COCO's run lengths, down the columns, background first
 ============  ====================================================================================================
 
-``kind`` is ``text``, ``code``, ``detection`` or ``mask``; ``label`` is what stands there, and data, never markup.
+``kind`` is ``text``, ``code``, ``detection``, ``mask`` or ``track``; ``label`` is what stands there, and data, never markup. A
+``track``, a followed object, has ``id``, ``state`` and ``sure`` instead of a score, a ``box`` and, while it can be seen, an
+``rle``, which may be smaller than the picture.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from edge.tracks import Track
 from edge.values import Box, Code, Detection, Mask, TextLine
 
 LEVEL_DEGREES = 2.0
@@ -54,6 +58,24 @@ def mask_overlay(mask: Mask) -> Overlay:
     size = [int(side) for side in mask.bits.shape]
     rle = {"size": size, "counts": run_lengths(mask)}
     return {"kind": "mask", "label": f"object {mask.object_id}", "score": round(mask.score, 3), "rle": rle}
+
+
+def track_overlay(track: Track, longest: int) -> Overlay:
+    """A followed object, its mask with its longer side at most ``longest``; while it is lost, where it was seen last."""
+    overlay = {
+        "kind": "track",
+        "id": track.object_id,
+        "label": track.label,
+        "state": track.state.value,
+        "sure": track.sure,
+        "box": _corners(track.box),
+    }
+    if track.mask is None:
+        return overlay
+    step = -(-max(track.mask.bits.shape) // longest)
+    bits = np.ascontiguousarray(track.mask.bits[::step, ::step])
+    size = [int(side) for side in bits.shape]
+    return {**overlay, "rle": {"size": size, "counts": run_lengths(replace(track.mask, bits=bits))}}
 
 
 def run_lengths(mask: Mask) -> list[int]:

@@ -6,7 +6,7 @@
  * partial words change several times a second and are kept from them.
  */
 
-import { LABELS } from "./messages.js";
+import { LABELS, tracked } from "./messages.js";
 
 const KEPT = 30;
 
@@ -38,6 +38,8 @@ export class Captions {
       case "resume": return this.#pause(event.turn, false);
       case "barge_in": return this.#cut(event);
       case "turn": return this.#end(event);
+      case "track": return ["lost", "found"].includes(event.change) && this.#note(tracked(event));
+      case "watch": return this.#note(event.text);
     }
   }
 
@@ -88,6 +90,14 @@ export class Captions {
     this.#scroll();
   }
 
+  /** What happened in view. It is also spoken, so that screen readers are not told again. @param {string} text */
+  #note(text) {
+    const item = document.createElement("li");
+    item.className = "note";
+    item.textContent = text;
+    this.#put(item);
+  }
+
   /** @param {number} turn */
   #of(turn) {
     const now = this.#now && (this.#now.turn === null || this.#now.turn === turn) ? this.#now : this.#begin();
@@ -100,11 +110,17 @@ export class Captions {
     const item = document.createElement("li");
     const said = line(item, "said", LABELS.said);
     const reply = line(item, "reply", LABELS.answered);
+    this.#put(item);
+    this.#now = { item, said, reply, turn: null, answer: "" };
+    return this.#now;
+  }
+
+  /** @param {HTMLElement} item */
+  #put(item) {
     this.#list.append(item);
     this.#start.hidden = true;
     while (this.#list.childElementCount > KEPT) this.#list.firstElementChild?.remove();
-    this.#now = { item, said, reply, turn: null, answer: "" };
-    return this.#now;
+    this.#scroll();
   }
 
   #scroll() {

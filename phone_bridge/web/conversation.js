@@ -3,6 +3,8 @@
 
 import { split } from "./captions.js";
 import { clock, h, words } from "./dom.js";
+import { request } from "./feed.js";
+import { tracked } from "./messages.js";
 
 const KEPT = 80;
 
@@ -36,6 +38,8 @@ export class Conversation {
       case "turn": this.#turn(event); break;
       case "notice": this.#remark("note", event.text); break;
       case "error": this.#remark("fault", event.text); break;
+      case "track": this.#remark("note", tracked(event)); break;
+      case "watch": this.#watched(event); break;
       case "link": this.#link(event.present); break;
       case "end": this.#remark("note", `session over: ${event.reason}`); break;
       default:
@@ -111,6 +115,23 @@ export class Conversation {
   /** @param {string} kind @param {string} text */
   #remark(kind, text) {
     this.#add(h(`p.remark.${kind}`, {}, text));
+  }
+
+  /** What a watch saw, and on demand the files that it kept: the clip is there some seconds after the event. @param {any} event */
+  #watched({ text, sure, folder }) {
+    const remark = h("p.remark.watch", {}, sure ? text : `${text} (not sure)`);
+    const name = encodeURIComponent(folder.split(/[/\\]/).pop());
+    if (name) {
+      const button = h("button.small", { type: "button" }, "Show what was kept");
+      const links = h("span", { role: "status" });
+      button.addEventListener("click", async () => {
+        const { files = [] } = await request("GET", `/kept/${name}`).catch(() => ({}));
+        links.replaceChildren(...(files.length ? files.map((/** @type {string} */ file) =>
+          h("a", { href: `/kept/${name}/${encodeURIComponent(file)}`, target: "_blank", rel: "noopener" }, file)) : ["Nothing yet."]));
+      });
+      remark.append(button, links);
+    }
+    this.#add(remark);
   }
 
   /** @param {HTMLElement} item */

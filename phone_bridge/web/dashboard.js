@@ -5,6 +5,7 @@ import { Conversation } from "./conversation.js";
 import { byId, number } from "./dom.js";
 import { EventLog } from "./eventlog.js";
 import { Feed, desk, request } from "./feed.js";
+import { Live } from "./live.js";
 import { Panels } from "./panels.js";
 import { mountPhone } from "./phone.js";
 import { Picture } from "./picture.js";
@@ -23,6 +24,8 @@ class Dashboard {
   strip = new Strip(byId("strip"), byId("strip-readout"));
   conversation = new Conversation(byId("conversation"));
   picture = new Picture(byId("picture"), byId("picture-caption"), byId("picture-found"));
+  live = new Live({ stage: byId("live"), caption: byId("live-caption"), age: byId("live-age"), list: byId("followed"),
+    alert: byId("live-alert"), tools: byId("live-tools"), middle: byId("follow-middle") });
   waterfall = new Waterfall(byId("turns"), byId("turns-summary"));
   log = new EventLog(byId("log"), byId("log-filter"), byId("log-hold"), byId("log-count"));
   panels = new Panels({ channels: byId("channels"), lanes: byId("lanes"), link: byId("counters") });
@@ -53,7 +56,8 @@ class Dashboard {
     byId("log-clear").addEventListener("click", () => this.log.clear());
     byId("ask").addEventListener("submit", (/** @type {Event} */ event) => this.#ask(event));
     this.engines.refused = () => this.engines.show(this.household);
-    tabs(document.querySelector("[role=tablist]") ?? document.body, (panel) => {
+    tabs(byId("pictures"));
+    tabs(byId("tools"), (panel) => {
       if (panel === "bundles-panel") this.recordings.refresh();
       if (panel === "devices-panel") this.devices.refresh();
     });
@@ -87,6 +91,7 @@ class Dashboard {
     byId("profile-name").textContent = household.profile;
     byId("places").textContent = `${names.length} / ${household.places}`;
     this.strip.threshold = household.turns?.speech_threshold ?? 0.5;
+    this.live.wearer = wearer ? this.wearer : "";
     this.network.show(wearer);
     this.engines.show(household);
     this.recordings.show(household, wearer);
@@ -117,6 +122,7 @@ class Dashboard {
       return;
     } else if (row.frame) {
       this.picture.show(row.frame);
+      if (!this.live.following) byId("chosen-tab").click();
     } else if (row.row) {
       for (const view of [this.strip, this.conversation, this.waterfall, this.log]) view.event(row.row);
       if (row.row.event === "state") this.#state(row.row.state);

@@ -75,6 +75,20 @@ export const LABELS = {
   /** @param {number} ms */ delay: (ms) => `${Math.round(ms)} ms there and back`,
 };
 
+/**
+ * What became of a followed object.
+ * @param {{object: number, label: string, change: string, sure: boolean}} event
+ */
+export function tracked({ object, label, change, sure }) {
+  const thing = label || `object ${object}`;
+  switch (change) {
+    case "started": return `following ${thing}`;
+    case "lost": return `${thing} is out of sight`;
+    case "found": return sure ? `${thing} is back` : `something is back that may be ${thing}`;
+    default: return `${thing} is no longer followed`;
+  }
+}
+
 /** Why pairing failed, by the server's code or the status. @type {Record<string, string>} */
 export const PAIRING = {
   none: "This page needs the code that nearsight prints when it starts. Scan it with this device's camera, or open the printed address.",

@@ -29,6 +29,7 @@ const MARKS = {
   pause: ["pause", "--warn"],
   resume: ["resume", "--warn"],
   error: ["error", "--bad"],
+  watch: ["watch", "--think"],
 };
 const STATES = { listening: "--hear", thinking: "--think", speaking: "--speak", muted: "--edge" };
 

@@ -13,7 +13,8 @@ from edge.errors import EngineFailed, ModelCorrupt, ModelMissing
 from edge.ports import Stop
 from edge.values import Message, Prompt
 from models.catalog import Catalogue
-from models.llama import CHUNK, LlamaCpp, _Cutter
+from models.llama import CHUNK, LlamaCpp
+from models.llama_core import Cutter
 
 MODEL = "smollm2-135m-instruct"
 
@@ -144,11 +145,11 @@ def test_characters_are_whole(model: LlamaCpp) -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_a_stop_string_in_pieces_ends_the_text(size: int) -> None:
     whole = "One line. Two ENDX and END of it"
-    cutter, out = _Cutter(("END of", "\n\n")), ""
+    cutter, out = Cutter(("END of", "\n\n")), ""
     for at in range(0, len(whole), size):
         out += cutter.add(whole[at : at + size])
         if cutter.done:
             break
     assert out == "One line. Two ENDX and " and cutter.done
-    cutter = _Cutter(("END",))
+    cutter = Cutter(("END",))
     assert cutter.add("THE EN") + cutter.rest() == "THE EN"

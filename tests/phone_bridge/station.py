@@ -49,6 +49,11 @@ class FakeDesk:
     def bundle(self, name: str) -> Path | None:
         return self.recordings / name
 
+    def kept(self, name: str) -> Mapping[str, Path]:
+        folder = self.recordings / name
+        known = folder.is_dir() and folder.parent == self.recordings and ".." not in folder.parts
+        return {path.name: path for path in sorted(folder.iterdir())} if known else {}
+
 
 @asynccontextmanager
 async def serving(folder: Path, uri: str = "webrtc://127.0.0.1:0", **settings: Any) -> AsyncIterator[WebRtcStation]:

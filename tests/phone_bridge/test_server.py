@@ -52,7 +52,7 @@ async def test_nothing_is_served_without_a_key(tmp_path: Path, monkeypatch: pyte
         paths += [("GET", f"/web/{name}") for name in files if name not in OPEN]
         for method, path in paths:
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "nearsight_key=wrong"}):
-                place = path.format(id="x", name="x")
+                place = path.format(id="x", name="x", file="x")
                 async with client.request(method, place, headers=headers, allow_redirects=False) as response:
                     assert response.status == 401, (method, path)
                     assert response.headers["WWW-Authenticate"].startswith("Bearer")
@@ -62,8 +62,8 @@ async def test_nothing_is_served_without_a_key(tmp_path: Path, monkeypatch: pyte
 async def test_a_wearer_does_not_see_what_is_the_owners(tmp_path: Path) -> None:
     async with serving(tmp_path) as station, http(station, headers=bearer(station)) as client:
         for method, path in served(station):
-            async with client.request(method, path.format(id="x", name="x")) as response:
-                owners = path.startswith(("/simulate", "/devices", "/events", "/desk", "/bundles"))
+            async with client.request(method, path.format(id="x", name="x", file="x")) as response:
+                owners = path.startswith(("/simulate", "/devices", "/events", "/desk", "/bundles", "/kept"))
                 assert (response.status == 403) is owners, (method, path, response.status)
         async with client.get("/me") as response:
             said = await response.json()
@@ -211,6 +211,37 @@ async def test_commands(tmp_path: Path) -> None:
         station.desk = None
         async with client.post("/desk", json={"name": "ask"}) as response:
             assert response.status == 404
+
+
+async def test_what_a_watch_kept_is_sent_to_players_and_by_name_alone(tmp_path: Path) -> None:
+    clip = bytes(range(256)) * 40
+    folder = tmp_path / "recordings" / "door"
+    folder.mkdir(parents=True)
+    (folder / "clip.mp4").write_bytes(clip)
+    (folder / "report.txt").write_text("Die Tür ging auf.", encoding="utf-8")
+    (folder / "run.sh").write_text("#!/bin/sh")
+    async with serving(tmp_path) as station, http(station, headers=bearer(station, role="owner")) as client:
+        async with client.get("/kept/door") as response:
+            assert await response.json() == {"files": ["clip.mp4", "report.txt", "run.sh"]}
+        async with client.get("/kept/door/clip.mp4") as response:
+            assert (response.content_type, await response.read()) == ("video/mp4", clip)
+        async with client.get("/kept/door/clip.mp4", headers={"Range": "bytes=100-199"}) as response:
+            assert (response.status, await response.read()) == (206, clip[100:200])
+        async with client.get("/kept/door/report.txt") as response:
+            assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+            assert await response.text() == "Die Tür ging auf."
+        for name in (
+            "door/run.sh",
+            "door/none.mp4",
+            "none/clip.mp4",
+            "door/..%2f..%2fstate%2fkeys.json",
+            "..%2frecordings%2fdoor",
+        ):
+            async with client.get(f"/kept/{name}") as response:
+                assert response.status == 404 or await response.json() == {"files": []}, name
+        async with client.get("/kept/none") as response:
+            assert await response.json() == {"files": []}
 
 
 async def test_recordings_are_sent_whole(tmp_path: Path) -> None:

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.policy.grounding import Shape, agree, content_words, evidence, knowable, supported, understand
+from edge.policy.grounding import (
+    Shape,
+    agree,
+    content_words,
+    evidence,
+    figures_borne,
+    knowable,
+    supported,
+    understand,
+    visible,
+)
 
 MENU = ("COFFEE 2.50", "TEA 2.20", "HOT CHOC0LATE 3.10")
 BAKERY = ("BAKERY", "Open 8 am to 5 pm", "Closed on Sunday")
@@ -138,3 +148,24 @@ def test_any_text_goes_through_and_nothing_foreign_comes_out(asked: str, lines: 
 def test_a_number_that_is_not_there_is_never_said(there: int, said: int) -> None:
     kept = supported(f"The bill is {said} euros.", understand("how much is the bill"), [f"Bill {there} euros"])
     assert bool(kept) is (there == said)
+
+
+@pytest.mark.parametrize(
+    ("asked", "eyes"),
+    [
+        ("what is the man holding", True),
+        ("is there a dog", True),
+        ("what is on the left", True),
+        ("what is the capital of france", False),
+        ("when does the shop open", False),
+        ("how much is the tea", False),
+    ],
+)
+def test_what_only_eyes_tell_is_known_by_its_words(asked: str, eyes: bool) -> None:
+    assert visible(understand(asked)) is eyes
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_a_figure_that_was_not_read_is_not_borne(there: int, said: int) -> None:
+    borne = figures_borne(f"I see {said} of them.", understand("how many are there"), [f"Total {there}"])
+    assert borne is (said <= 20 or said == there)

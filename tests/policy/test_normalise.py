@@ -27,6 +27,7 @@ from edge.policy.normalise import plain, speakable
             "5 kilometres, 3 kilograms, 20 degrees Celsius, 60 kilometres per hour, 1 foot, 1 hour",
         ),
         ("B12 m, 5 m², I am 5", "B12 m, 5 m², I am 5"),
+        ("pull smolvlm2-500m, go 2-5 km", "pull smolvlm2-500m, go 2 to 5 kilometres"),
         ("50-60, 555-0100, 2026-11-03", "50 to 60, 555-0100, 2026-11-03"),
         ("See https://www.example.com/menu?x=1.", "See example dot com slash menu."),
         ("Mail info@example.org or visit example.com", "Mail info at example dot org or visit example dot com"),

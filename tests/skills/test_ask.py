@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from edge.errors import NoView
 from edge.skill import Act
 from edge.skills.ask import ASK_BACK, BLURRED, DARK, GIVE_UP, Ask
-from edge.values import Box, Code, Exchange, Reading, SceneFacts
-from tests.skills.asking import FakeAsking, page, said
+from edge.skills.seeing import NO_SIGHT
+from edge.tracks import Track, TrackState
+from edge.values import Box, Code, Detection, Exchange, Reading, SceneFacts
+from tests.skills.asking import FakeAsking, FakeEyes, page, picture, said
 
 BAKERY = page("BAKERY", "Open 8 am to 5 pm", "Closed on Sunday")
 
@@ -108,3 +112,83 @@ async def test_an_unclear_request_is_asked_back_once() -> None:
     again = FakeAsking("", history=[Exchange("what is the", ASK_BACK)])
     assert await said(Ask(), again) == GIVE_UP
     assert again.acts == []
+
+
+HOUND = Detection("dog", Box(4, 4, 24, 24), 0.9)
+
+
+def seen(*answer: str, question: str = "what is the dog doing", eyes: FakeEyes | None = None, **more: Any) -> FakeAsking:
+    return FakeAsking(question, view=picture(), looked=list(answer), eyes=eyes or FakeEyes(), **more)
+
+
+async def test_what_only_eyes_can_tell_is_asked_of_the_vision_model() -> None:
+    asking = seen("The dog", " sleeps.", " It", " is nice")
+    assert await said(Ask(), asking) == "The dog sleeps."
+    assert asking.prompts == [] and asking.pieces_taken == 3
+    (prompt, box, schema) = asking.looks[0]
+    assert (box, schema) == (None, None) and prompt.messages[-1].text == "What is the dog doing?"
+
+
+async def test_the_part_that_is_named_is_shown_beside_the_whole() -> None:
+    asking = seen("It sleeps.", eyes=FakeEyes(seen=(HOUND,)))
+    await said(Ask(), asking)
+    prompt, box, _ = asking.looks[0]
+    assert box == HOUND.box and "second picture" in prompt.messages[-1].text
+    two = seen("They play.", eyes=FakeEyes(seen=(HOUND, HOUND)))
+    await said(Ask(), two)
+    assert two.looks[0][1] is None, "which of the two is not said"
+
+
+async def test_what_is_followed_is_this() -> None:
+    track = Track(1, "cup", TrackState.FOLLOWED, Box(1, 1, 9, 9), (64, 48), 0, 0)
+    asking = seen("It is a mug.", question="what is this made of", eyes=FakeEyes(tracks=(track,)))
+    assert await said(Ask(), asking) == "It is a mug."
+    assert asking.looks[0][1] == track.box
+
+
+async def test_lines_that_answer_need_no_vision_model() -> None:
+    thought = "The bakery is open 8 am to 5 pm."
+    asking = seen("It opens at 3.", question="when does the bakery open", text=BAKERY, thought=[thought])
+    assert await said(Ask(), asking) == thought
+    assert asking.looks == []
+
+
+@pytest.mark.parametrize("answer", ["I don't know.", "I cannot see that.", "...", "It is 555 1234.", "It costs 3.80 euros."])
+async def test_what_it_does_not_know_or_makes_up_is_not_said(answer: str) -> None:
+    asking = seen(answer, question="what is the phone number", text=BAKERY)
+    assert await said(Ask(), asking) == "I don't know. I can read: BAKERY. Open 8 am to 5 pm. Closed on Sunday."
+    assert len(asking.looks) == 1
+
+
+async def test_what_can_be_counted_is_said() -> None:
+    assert await said(Ask(), seen("I see 3 people.", question="how many people are there")) == "I see 3 people."
+
+
+async def test_earlier_answers_come_behind_the_picture() -> None:
+    before = [Exchange("what is the dog doing", "It sleeps.")]
+    asking = seen("No.", question="is someone beside the dog", text=BAKERY, history=before)
+    await said(Ask(), asking)
+    prompt = asking.looks[0][0]
+    assert [message.role for message in prompt.messages] == ["system", "user"]
+    assert prompt.messages[-1].text.splitlines() == [
+        'Words in the picture: "BAKERY"; "Open 8 am to 5 pm"; "Closed on Sunday".',
+        'Asked before: "What is the dog doing?" Answered: "It sleeps."',
+        "Is someone beside the dog?",
+    ]
+
+
+async def test_a_blind_wearer_is_told_how_sure_it_is() -> None:
+    assert await said(Ask(), seen("The dog sleeps.", manner="blind")) == "As far as I can see: The dog sleeps."
+
+
+async def test_without_eyes_it_says_once_what_would_give_them() -> None:
+    asked: dict[str, Any] = {"transcript": "is there a dog in front of the house", "view": picture()}
+    first = await said(Ask(), FakeAsking(**asked))
+    assert first == f"I don't know. {NO_SIGHT}" and "nearsight models pull smolvlm2-500m" in first
+    assert await said(Ask(), FakeAsking(**asked, history=[Exchange("are there people", "I don't", first)])) == "I don't know."
+    assert NO_SIGHT not in await said(Ask(), seen("I don't know.", question="is there a dog"))
+
+
+async def test_the_world_is_still_known_without_eyes() -> None:
+    asking = FakeAsking("who was the first man on the moon", view=picture(), thought=["Neil Armstrong was the first."])
+    assert await said(Ask(), asking) == "Neil Armstrong was the first."

@@ -69,6 +69,14 @@ async def test_a_long_text_begins_and_says_how_to_go_on() -> None:
     assert asking.acts == [Act.LISTEN_ON]
 
 
+async def test_a_blind_wearer_hears_all_of_it_and_what_is_doubtful() -> None:
+    asking = FakeAsking("read this", text=LONG, manner="blind")
+    answer = await said(ReadText(), asking)
+    assert answer.strip().endswith("line number 29 of a very long page indeed.")
+    doubtful = FakeAsking("read this", text=page("OPEN", confidence=0.82), manner="blind")
+    assert await said(ReadText(), doubtful) == "OPEN. I am not sure of every word."
+
+
 async def test_everything_is_everything() -> None:
     asking = FakeAsking("read everything", text=LONG)
     assert (await said(ReadText(), asking)).strip().endswith("line number 29 of a very long page indeed.")

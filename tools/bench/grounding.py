@@ -30,14 +30,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge.errors import NoView
+from edge.errors import EngineMissing, NoView
 from edge.policy import prompts
 from edge.ports import Stop
-from edge.skill import Act, Skill
+from edge.skill import Act, Eyes, Meant, Skill
 from edge.skills.ask import Ask
 from edge.values import Box, Code, Exchange, Prompt, Reading, SceneFacts, TextLine, VideoFrame, VoiceStyle
 from models.catalog import Catalogue
 from models.llama import LlamaCpp
+from tests.skills.asking import FakeEyes
 
 MODEL = "smollm2-135m-instruct"
 _NOWHERE = Box(0, 0, 1, 1)
@@ -53,6 +54,9 @@ class Scene:
     slots: Mapping[str, str] = field(default_factory=dict)
     history: Sequence[Exchange] = ()
     style: VoiceStyle = field(default_factory=VoiceStyle)
+    manner: str = "plain"
+    meant: Meant | None = None
+    eyes: Eyes = field(default_factory=lambda: FakeEyes())
     skills: Sequence[Skill] = ()
 
     async def sure(self) -> None:
@@ -62,7 +66,7 @@ class Scene:
         """Raises NoView: the scene has text, no pixels."""
         raise NoView("no picture")
 
-    async def reading(self) -> Reading:
+    async def reading(self, frame: VideoFrame | None = None) -> Reading:
         """Gives the lines, each read with certainty."""
         if self.lines is None:
             raise NoView("no picture")
@@ -80,6 +84,14 @@ class Scene:
         """Gives the model's answer; nothing else runs on this loop, so it may block it."""
         for piece in self.model.generate(prompt, Stop()):
             yield piece
+
+    async def look(self, prompt: Prompt, box: Box | None = None, schema: Mapping[str, Any] | None = None) -> AsyncIterator[str]:
+        """Raises EngineMissing: the bundled profile has no vision model."""
+        raise EngineMissing("no vision model")
+        yield ""
+
+    def mean(self, meant: Meant) -> None:
+        """Nobody asks again."""
 
     def speak_as(self, style: VoiceStyle) -> None:
         """Does nothing."""

@@ -3,6 +3,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+def set_seed(seed: int) -> None: ...
+
 class SessionOptions:
     intra_op_num_threads: int
     inter_op_num_threads: int
@@ -27,7 +29,7 @@ class InferenceSession:
         self,
         path_or_bytes: str | bytes,
         sess_options: SessionOptions | None = None,
-        providers: Sequence[str] | None = None,
+        providers: Sequence[str | tuple[str, dict[str, str]]] | None = None,
     ) -> None: ...
     def get_inputs(self) -> list[NodeArg]: ...
     def get_outputs(self) -> list[NodeArg]: ...

@@ -1,0 +1,247 @@
+"""Our streaming SAM 2 beside the reference predictor: ``python -m tools.bench.sam2 [--frames N] [--size 512] [--objects 1 2]``.
+
+Both follow the same objects through the same pictures in the same run, picture by picture in turn, with the same weights (the
+tiny architecture, random) and the same number of threads. Counted are pictures that find all 7 memory maps there are. Prints
+
+- pictures a second of both and their ratio, by the clock and by processor time (which other work on the machine disturbs less);
+- the time of each graph and its share, and what one more object costs;
+- with ``--memory N``: the resident memory over N pictures of the reduced network of the tests, and the reference's over
+  ``--reference-memory`` pictures, as it comes (nothing dropped) and as it is driven here.
+
+The graphs are written to ``--model`` once, which takes a minute or two, and read from there afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from edge.policy.memory import MemoryRules
+from edge.ports import Stop
+from edge.runtime.tracker import MemoryTracker
+from edge.tracks import Candidates, Cues, Floats, Memories, SegmentPrompt, View
+from edge.values import Box, EngineInfo, Pixels, VideoFrame
+from models.sam2_build import build
+from models.sam2_export import write
+from models.sam2_manifest import MANIFEST
+from models.sam2_onnx import Sam2Onnx
+from models.sam2_torch import Sam2Torch
+from tests.models.sam2_tiny import amplify, pictures, predictor, set_visible
+
+WARM = 8
+"""Pictures before the first that counts: then there are a prompted one and six others to remember."""
+EXACT = MemoryRules(prompted=None, anchor_every=None)
+
+Taken = tuple[float, float]
+"""Seconds by the clock, and of processor time."""
+
+
+@dataclass
+class _Timed:
+    """A ``MaskNetwork`` that writes down how long its parts take."""
+
+    network: Any
+    taken: dict[str, list[Taken]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def info(self) -> EngineInfo:
+        found: EngineInfo = self.network.info
+        return found
+
+    @property
+    def size(self) -> int:
+        return int(self.network.size)
+
+    def open(self) -> None:
+        self.network.open()
+
+    def close(self) -> None:
+        self.network.close()
+
+    def encode(self, pixels: Pixels) -> View:
+        view: View = self._time("image encoder", lambda: self.network.encode(pixels))
+        return view
+
+    def recall(self, view: View, memories: Memories | None) -> Any:
+        return self._time("memory attention", lambda: self.network.recall(view, memories))
+
+    def decode(self, view: View, seen: Any, cues: Cues) -> Candidates:
+        found: Candidates = self._time("mask decoder", lambda: self.network.decode(view, seen, cues))
+        return found
+
+    def memorise(self, view: View, masks: Floats, scores: Floats) -> Floats:
+        maps: Floats = self._time("memory encoder", lambda: self.network.memorise(view, masks, scores))
+        return maps
+
+    def _time(self, name: str, call: Callable[[], Any]) -> Any:
+        result, taken = timed(call)
+        self.taken[name].append(taken)
+        return result
+
+
+def timed(call: Callable[[], Any]) -> tuple[Any, Taken]:
+    """Gives what a call gives and what it took."""
+    clock, work = time.perf_counter(), time.process_time()
+    result = call()
+    return result, (time.perf_counter() - clock, time.process_time() - work)
+
+
+def median(taken: Sequence[Taken], which: int) -> float:
+    """Gives the median in milliseconds, by the clock (0) or of processor time (1)."""
+    return statistics.median(each[which] for each in taken) * 1000
+
+
+def prompts(objects: int, height: int, width: int) -> Iterator[tuple[int, SegmentPrompt]]:
+    """Gives a box for each object, side by side."""
+    step = width / objects
+    for name in range(objects):
+        yield name, SegmentPrompt(box=Box(name * step + 4, height / 4, (name + 1) * step - 4, height * 3 / 4))
+
+
+@dataclass
+class Race:
+    """What came of both with one number of objects."""
+
+    ours: list[Taken] = field(default_factory=list)
+    reference: list[Taken] = field(default_factory=list)
+    parts: dict[str, list[Taken]] = field(default_factory=dict)
+    furthest: float = 0.0
+    """Largest difference between mask logits of the two."""
+
+    def report(self, objects: int) -> None:
+        """Prints it."""
+        for which, name in ((0, "clock"), (1, "processor")):
+            ours, reference = median(self.ours, which), median(self.reference, which)
+            ratios = sorted(b[which] / a[which] for a, b in zip(self.ours, self.reference, strict=True))
+            quarter = len(ratios) // 4
+            print(
+                f"{objects} object(s), {name:9}: ours {ours:7.0f} ms a picture ({1000 / ours:5.2f}/s), "
+                f"reference {reference:7.0f} ms ({1000 / reference:5.2f}/s), ratio {statistics.median(ratios):.2f} "
+                f"(quartiles {ratios[quarter]:.2f} to {ratios[-1 - quarter]:.2f})"
+            )
+        print(f"  mask logits differ by at most {self.furthest:.1e} over {len(self.ours)} pictures")
+        for part, taken in self.parts.items():
+            share = sum(each[1] for each in taken) / sum(each[1] for each in self.ours)
+            print(f"  {part:17} {median(taken, 0):7.1f} ms by the clock, {median(taken, 1):7.1f} ms of processor, {share:5.0%}")
+        known = sum(each[1] for taken in self.parts.values() for each in taken) / sum(each[1] for each in self.ours)
+        print(f"  {'the rest':17} {'':46}{1 - known:5.0%}")
+
+
+def race(model: Any, folder: Path, objects: int, frames: Sequence[VideoFrame], threads: int) -> Race:
+    """Follows ``objects`` through the pictures with both, in turn."""
+    network = _Timed(Sam2Onnx(folder, device="cpu", threads=threads))
+    ours, reference = MemoryTracker(network, EXACT), Sam2Torch(lambda: model)
+    found = Race()
+    for segmenter in (ours, reference):
+        segmenter.open()
+        for name, prompt in prompts(objects, *frames[0].pixels.shape[:2]):
+            segmenter.add(frames[0], prompt, name)
+    for i, frame in enumerate(frames):
+        if i == WARM:
+            network.taken.clear()
+        _, one = timed(lambda frame=frame: ours.track(frame, Stop()))  # type: ignore[misc]  # mypy cannot infer such a lambda
+        _, other = timed(lambda frame=frame: reference.track(frame, Stop()))  # type: ignore[misc]
+        if i >= WARM:
+            found.ours.append(one)
+            found.reference.append(other)
+        theirs = reference.logits
+        differences = (float(np.abs(logits - theirs[name]).max()) for name, logits in ours.logits.items())
+        found.furthest = max(found.furthest, *differences)
+    found.parts = dict(network.taken)
+    ours.close()
+    reference.close()
+    return found
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Prints who is how fast, and with what the time goes."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    model = build("tiny", options.size)
+    amplify(model)
+    set_visible(model, 20.0)
+    if not (options.model / MANIFEST).is_file():
+        write(model, options.model, "sam2.1-hiera-tiny", {"seed": 0, "file": None, "sha256": None}, progress=print)
+    frames = pictures(WARM + options.frames, 480, 640)
+    races = {}
+    for objects in options.objects:
+        races[objects] = race(model, options.model, objects, frames, options.threads)
+        races[objects].report(objects)
+    if {1, 2} <= races.keys():
+        ours = [median(races[n].ours, 1) for n in (1, 2)]
+        theirs = [median(races[n].reference, 1) for n in (1, 2)]
+        print(
+            f"a second object: {ours[1] / ours[0]:.2f} times the cost of one; reference {theirs[1] / theirs[0]:.2f} (processor)"
+        )
+
+
+def growth(segmenter: Any, count: int, name: str) -> None:
+    """Prints the resident memory over ``count`` pictures, and its slope over the last three quarters of them."""
+    segmenter.open()
+    process = psutil.Process()
+    base = pictures(60)  # the memory does not care that they come again
+    at, resident = [], []
+    for i in range(count):
+        frame = VideoFrame(base[i % len(base)].pixels.copy(), i, i)
+        if i == 0:
+            segmenter.add(frame, SegmentPrompt(points=((60.0, 60.0),)), 1)
+            segmenter.add(frame, SegmentPrompt(points=((160.0, 90.0),)), 2)
+        segmenter.track(frame, Stop())
+        if i % max(1, count // 100) == 0:
+            gc.collect()
+            at.append(i)
+            resident.append(process.memory_info().rss / 1e6)
+        if i % max(1, count // 10) == 0:
+            print(f"  {name}: picture {i}, {resident[-1]:.1f} MB, maps held {dict(segmenter.held)}", flush=True)
+    late = len(at) // 4
+    slope = float(np.polyfit(at[late:], resident[late:], 1)[0]) * 1000
+    print(f"{name}: {slope:+.2f} MB a 1,000 pictures over {count} pictures, 2 objects, 256 pixels", flush=True)
+    segmenter.close()
+
+
+def memory(options: argparse.Namespace) -> None:
+    """Prints what an endless stream costs."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    model = predictor()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "reduced"
+        write(model, path, "reduced", {"seed": 0, "file": None, "sha256": None})
+        growth(MemoryTracker(Sam2Onnx(path, device="cpu", threads=options.threads)), options.memory, "ours")
+    growth(Sam2Torch(lambda: model), options.reference_memory, "reference, old entries dropped")
+    growth(Sam2Torch(lambda: model, bounded=False), options.reference_memory, "reference, as it comes")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures what was asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=10, help="pictures that count, for each number of objects; 0: no race")
+    parser.add_argument("--size", type=int, default=512, choices=(512, 1024))
+    parser.add_argument("--objects", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
+    parser.add_argument("--model", type=Path, default=Path(tempfile.gettempdir()) / "nearsight-bench-sam2")
+    parser.add_argument("--memory", type=int, default=0, help="pictures to watch our memory over")
+    parser.add_argument("--reference-memory", type=int, default=300)
+    options = parser.parse_args(arguments)
+    options.model = options.model / f"tiny-{options.size}"
+    if options.frames:
+        speed(options)
+    if options.memory:
+        memory(options)
+
+
+if __name__ == "__main__":
+    main()

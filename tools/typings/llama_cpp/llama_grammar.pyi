@@ -1,0 +1,3 @@
+"""What models/llama_grammar.py uses of it."""
+
+def json_schema_to_gbnf(schema: str, prop_order: list[str] | None = None) -> str: ...

@@ -1,0 +1,3 @@
+from typing import Any
+
+def build_sam2_video_predictor(config_file: str, ckpt_path: str | None = None, device: str = "cuda", **kwargs: Any) -> Any: ...

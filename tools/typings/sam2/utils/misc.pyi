@@ -1,0 +1,3 @@
+from typing import Any
+
+def load_video_frames_from_jpg_images(*args: Any, **kwargs: Any) -> Any: ...
