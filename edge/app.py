@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from edge.config import Config, EngineConfig, parse
-from edge.errors import ConfigError, EngineMissing, ModelMissing
+from edge.errors import ConfigError, EngineMissing, ModelMissing, OutOfMemory, UsageError
 from edge.ports import (
     ClipWriter,
     CodeReader,
@@ -47,13 +48,19 @@ DEFAULT_PROFILE = "bundled"
 
 
 def load_config(profile: str | None = None, file: Path | None = None, changes: Mapping[str, Any] | None = None) -> Config:
-    """Lays a configuration file over its profile, and ``changes`` over both. Raises ConfigError."""
-    from models.profiles import load_profile
+    """Lays a configuration file over its profile, and ``changes`` over both. Raises ConfigError.
+
+    The profile ``auto`` is chosen for this machine, and told on standard error.
+    """
+    from models.profiles import AUTO, choose, load_profile
 
     table = read_toml(file) if file is not None else {}
     name = profile or table.get("profile", DEFAULT_PROFILE)
     if not isinstance(name, str):
         raise ConfigError("profile: must be a text")
+    if name == AUTO:
+        name, why = choose(machine())
+        print(f"nearsight: profile {name}: {why}", file=sys.stderr)
     merged = merge(merge(load_profile(name), table), changes or {})
     try:
         return parse({**merged, "profile": name})
@@ -97,11 +104,23 @@ def vision_files(name: str) -> tuple[Path, Path]:
     return model, projectors[0]
 
 
-def pull_model(name: str, progress: Callable[[int, int], None]) -> Path:
-    """Brings a model into the cache; gives its file. Raises UsageError, FetchFailed, ModelCorrupt."""
-    from models.fetch import pull
+def pull_model(
+    name: str, progress: Callable[[int, int], None] = lambda done, total: None, *, trust: str = "", licence: bool = False
+) -> Path:
+    """Brings a model into the cache; gives its file. ``trust`` and ``licence`` are what ``models.fetch.Consent`` says.
 
-    return pull(catalogue(), name, progress)
+    Raises UsageError, NotAgreed, FetchFailed, ModelCorrupt.
+    """
+    from models.fetch import Consent, pull
+
+    return pull(catalogue(), name, progress, Consent(trust, licence))
+
+
+def questions(name: str) -> tuple[str, ...]:
+    """What the owner must agree to before a model is pulled, a line each. Raises UsageError, ModelCorrupt."""
+    from models.fetch import asks
+
+    return asks(catalogue(), name)
 
 
 def export_model(name: str, size: int, *, gate: Path | None = None, **choices: Any) -> Any:
@@ -130,11 +149,64 @@ def verify_model(name: str) -> None:
     verify(catalogue(), name)
 
 
-def add_model(path: Path, name: str) -> Path:
-    """Imports a model file; gives its place. Raises UsageError, InputError, ModelCorrupt."""
-    from models.fetch import add
+def add_model(path: Path, name: str, task: str = "") -> dict[str, Path]:
+    """Imports a file, a folder, or, without a name, a bundle of models; gives what it brought, and where that lies.
 
-    return add(catalogue(), path, name)
+    Raises UsageError, InputError, ModelCorrupt, FetchFailed.
+    """
+    from models.carry import add, is_bundle, unpack
+
+    known = catalogue()
+    if not name and is_bundle(path):
+        return {one: known.path(one) for one in unpack(known, path)}
+    if not name:
+        raise UsageError(f"{path}: is no bundle: say with --name which model it is")
+    return {name: add(known, path, name, task)}
+
+
+def bundle_models(names: Collection[str], out: Path) -> int:
+    """Writes models into one file, for a machine without a network; gives its bytes. Raises ModelMissing, InputError."""
+    from models.carry import bundle
+
+    return bundle(catalogue(), list(names), out)
+
+
+def remove_model(name: str) -> int:
+    """Takes a model off this machine; gives the bytes that are free again. Raises UsageError, FetchFailed."""
+    from models.fetch import remove
+
+    return remove(catalogue(), name)
+
+
+# -- memory ------------------------------------------------------------------------------------------------------------------
+
+
+def machine(*, gpu: bool = True) -> Any:
+    """What this machine has for models (``models.machine.Machine``); without ``gpu`` a card is not looked for."""
+    from models.machine import this_machine
+
+    return this_machine(gpu=gpu)
+
+
+def memory_plan(config: Config, only: Collection[str] | None = None) -> tuple[tuple[Any, ...], str]:
+    """What each model of a configuration takes (``models.budget.Share``), and in one line why that is too much."""
+    from models.budget import RUNTIME_MB, budget, overdrawn
+
+    ports = [port for port in ENGINES if only is None or port in only]
+    shares = budget(config, catalogue().entries, ports)
+    found = machine(gpu=any(share.device != "cpu" for share in shares))
+    if config.memory_budget_mb:
+        found = dataclasses.replace(found, free_mb=config.memory_budget_mb, gpu_free_mb=config.memory_budget_mb)
+    return shares, overdrawn(shares, found, RUNTIME_MB if only is None else 0.0)
+
+
+def degrade(config: Config, port: str) -> tuple[Config, str] | None:
+    """Gives the configuration with something smaller behind a port that ran out of memory, and a line that tells it."""
+    from models.budget import degrade as smaller
+
+    known = catalogue()
+    here = [row.entry.name for row in known.rows() if row.state.here]
+    return smaller(config, port, known.entries, here, load_config(DEFAULT_PROFILE))
 
 
 # -- engines -----------------------------------------------------------------------------------------------------------------
@@ -248,16 +320,32 @@ def _espeak(config: Config) -> Voice:
 
 
 def _whisper(config: Config) -> Recogniser:
-    raise _later(config.recogniser)
+    from edge.policy.agreement import LocalAgreement
+    from edge.policy.alignatt import AlignAtt
+    from edge.runtime.streaming import Streaming, StreamingRecogniser
+    from models.silero import Silero
+    from models.whisper import WhisperDecoder
+
+    chosen = config.recogniser
+    entry = catalogue().entries.get(chosen.model)
+    folder = Path(chosen.model) if Path(chosen.model).is_dir() else model_path(chosen.model).parent
+    decoder = WhisperDecoder(
+        folder,
+        device=chosen.device,
+        compute_type=chosen.compute_type,
+        threads=chosen.threads,
+        languages=entry.languages if entry is not None else (),
+    )
+    policy = AlignAtt if chosen.policy == "alignatt" else LocalAgreement
+    settings = Streaming(languages=chosen.languages or (chosen.language,), hotwords=" ".join(chosen.names))
+    return StreamingRecogniser(decoder, policy, Silero(), settings)
 
 
 def _piper(config: Config) -> Voice:
-    raise _later(config.voice)
+    from models.piper import Piper
 
-
-def _later(engine: EngineConfig) -> ModelMissing:
-    name = engine.model or engine.engine
-    return ModelMissing(f"{name} not installed: run nearsight models pull {name}")
+    chosen = config.voice
+    return Piper(model_path(chosen.model), device=chosen.device, threads=chosen.threads, time_limit=chosen.time_limit)
 
 
 _BUILDERS: Mapping[str, Mapping[str, Callable[[Config], Any]]] = {
@@ -284,8 +372,8 @@ OPTIONAL: Mapping[str, str] = {
     "detector": "things have no names",
 }
 """Ports that a session can do without where the model is not on this machine, and what that means."""
-EXTRA = ("detector",)
-"""Of those the ports whose models no package index has: a profile without them is whole."""
+EXTRA = ("detector", "translator")
+"""Ports that a profile is whole without: one whose model no package index has, one that this release does not use."""
 
 
 def _build(port: str, config: Config) -> Any:
@@ -325,12 +413,15 @@ def _ears(config: Config) -> Ears:
 def build_engines(config: Config, only: Collection[str] | None = None) -> Engines:
     """Puts the engines of a configuration on lanes, or only those of the ports named; loads nothing yet.
 
-    Raises ConfigError, ModelMissing, ModelCorrupt, EngineMissing.
+    Raises ConfigError, ModelMissing, ModelCorrupt, EngineMissing, OutOfMemory.
     """
     if config.translator.engine != "none":
         log.warning("translator: %s is not used by this release", config.translator.engine)
     wanted = [port for port in ENGINES if port in Engines.__slots__ and (only is None or port in only)]
     lanes = {port: _lane(port, config) for port in wanted}
+    _, too_much = memory_plan(config, only)
+    if too_much:
+        raise OutOfMemory(f"the profile {config.profile} does not fit: {too_much}")
     if only is None or "clips" in only:
         lanes["clips"] = Lane("clips", lambda: _clips(config))
     return Engines(ears=Lane("ears", lambda: _ears(config), time_limit=config.voice_activity.time_limit), **lanes)

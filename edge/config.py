@@ -68,6 +68,18 @@ class RecogniserConfig(EngineConfig):
     """Whether a command grammar runs beside the general model, where the engine has one."""
     second_pass: bool = False
     """Whether an utterance is searched again at its end, where the engine can: fewer errors, later finals."""
+    compute_type: str = ""
+    """The numbers that it computes in, as CTranslate2 names them; empty takes float16 on a GPU and int8 on a processor."""
+    policy: str = "agreement"
+    """Which words of a recogniser that decodes whole buffers stand while somebody speaks: ``agreement`` or ``alignatt``."""
+    languages: tuple[str, ...] = ()
+    """Of these the one that is spoken is found, where the recogniser can; empty holds to ``language``."""
+    names: tuple[str, ...] = ()
+    """Names that the wearer uses: they are heard better, where the recogniser can."""
+
+    def __post_init__(self) -> None:
+        EngineConfig.__post_init__(self)
+        _check(self.policy in ("agreement", "alignatt"), "recogniser.policy", "must be agreement or alignatt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +355,8 @@ class Config:
 
     profile: str = "bundled"
     links: tuple[str, ...] = ()
+    memory_budget_mb: float = 0.0
+    """What all models together may take, in 10^6 bytes; 0 takes what is free when they are loaded."""
     wake: WakeConfig = field(default_factory=WakeConfig)
     voice_activity: EngineConfig = field(default_factory=EngineConfig)
     echo: EchoConfig = field(default_factory=EchoConfig)

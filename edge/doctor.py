@@ -55,7 +55,7 @@ class ModelStatus:
 
     name: str
     state: str
-    """``installed``, ``added``, ``missing`` or ``corrupt``, as ``nearsight models list`` says it."""
+    """``installed``, ``trusted``, ``added``, ``missing`` or ``corrupt``, as ``nearsight models list`` says it."""
     megabytes: float
     """On disk where it is there, else what a pull would fetch."""
     needed: bool = True
@@ -85,6 +85,7 @@ PACKAGES: dict[str, Package] = {
     "smart-turn": Package(("onnxruntime", "onnxruntime-gpu")),
     "pocketsphinx": Package(("pocketsphinx",), "pocketsphinx/model/en-us/en-us.lm.bin"),
     "faster-whisper": Package(("faster-whisper",)),
+    "ctranslate2": Package(("ctranslate2",)),
     "llama-cpp": Package(("llama-cpp-python",), "llama_cpp/lib/libllama.so", load=True),
     "rapidocr": Package(("rapidocr",), "rapidocr/models/*.onnx"),
     "opencv": Package(("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")),
@@ -237,7 +238,7 @@ def engine_package(name: str, engine: str, path: Sequence[str] | None = None) ->
 
 def model(status: ModelStatus) -> Check:
     """Turns the state of a model into a line."""
-    ok = status.state in ("installed", "added")
+    ok = status.state in ("installed", "trusted", "added")
     return Check(
         f"model {status.name}",
         ok,
@@ -245,6 +246,24 @@ def model(status: ModelStatus) -> Check:
         f"nearsight models pull {status.name}",
         status.needed,
     )
+
+
+def exported(name: str, folder: Path) -> Check:
+    """Looks for a network that is made here of its weights, not fetched."""
+    there = folder.is_dir()
+    return Check(f"model {name}", there, str(folder) if there else "not exported", "nearsight models export, see the README")
+
+
+def budget(too_much: str, shares: Sequence[tuple[str, float, bool]]) -> Check:
+    """Says whether the models of a profile fit into the memory that is free: name, 10^6 bytes, whether somebody measured it."""
+    rows = ", ".join(f"{name} {'' if measured else '~'}{size:,.0f} MB" for name, size, measured in shares if size)
+    mend = "close programs, take a smaller profile, or set memory_budget_mb in the configuration if you know better"
+    return Check("memory budget", not too_much, too_much or rows or "no models", mend)
+
+
+def speed(name: str, said: str) -> Check:
+    """Says what has been measured of a model's speed, and where: a figure of another machine is a hint, not a promise."""
+    return Check(f"speed {name}", True, said or "not measured; nearsight bench answer measures it here", needed=False)
 
 
 def program(engine: str, needed: bool = True) -> Check:

@@ -147,6 +147,8 @@ class OutOfMemory(EngineFailed):
     """What the engine needed did not fit: another type to compute in, or a smaller model, may."""
 
     code = "out_of_memory"
+    port = ""
+    """Behind which port, where that is known."""
 
 
 class DeviceMissing(EngineFailed):

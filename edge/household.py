@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,8 +19,8 @@ from typing import Any, Protocol
 
 from edge import app
 from edge.config import Config, parse
-from edge.errors import NearsightError, UsageError
-from edge.events import Event
+from edge.errors import NearsightError, OutOfMemory, UsageError
+from edge.events import Event, Notice
 from edge.ports import Link, Station
 from edge.runtime.engines import Engines
 from edge.runtime.fair import WEARER
@@ -68,10 +68,14 @@ async def session(
     from edge.skills import load
 
     skills = load(config.skills.disabled) if skills is None else skills
-    own = engines or app.build_engines(config, None if shared is None else OWN)
     async with AsyncExitStack() as stack:
+        told: list[str] = []
+        if engines is None:
+            config, own = await open_engines(config, None if shared is None else OWN, told=told.append)
+        else:
+            own = engines
+            await own.open()
         stack.push_async_callback(own.close)
-        await own.open()
         stack.push_async_callback(link.close)
         await link.open()
         used = own if shared is None else dataclasses.replace(shared, **{port: getattr(own, port) for port in OWN})
@@ -84,10 +88,34 @@ async def session(
         task = asyncio.create_task(served.run())
         try:
             await served.begun()
+            for line in told:
+                served.emit(Notice(t_ns=served.now_ns(), code="degraded", text=line))
             yield served
         finally:
             served.end("closed")
             await task
+
+
+async def open_engines(
+    config: Config, only: Collection[str] | None = None, *, but: Collection[str] = (), told: Callable[[str], None]
+) -> tuple[Config, Engines]:
+    """Builds and loads engines, smaller ones where memory runs out; gives what they are, and ``told`` each step down.
+
+    Raises OutOfMemory where nothing smaller is left, and what ``build_engines`` and engines raise.
+    """
+    while True:
+        engines = app.build_engines(config, only)
+        try:
+            await engines.open(but=but)
+        except OutOfMemory as error:
+            smaller = app.degrade(config, error.port) if error.port else None
+            if smaller is None:
+                raise
+            config, line = smaller
+            log.warning("%s: %s", error.text, line)
+            told(line)
+        else:
+            return config, engines
 
 
 def record(served: Session, folder: Path) -> Recorder:
@@ -242,7 +270,7 @@ def _differences(config: Config) -> dict[str, Any]:
 
 
 async def _open_shared(config: Config) -> Engines:
-    shared = app.build_engines(config, [item.name for item in dataclasses.fields(Engines) if item.name not in OWN])
-    await shared.open(but=OWN)
+    ports = [item.name for item in dataclasses.fields(Engines) if item.name not in OWN]
+    _, shared = await open_engines(config, ports, but=OWN, told=lambda line: None)  # the log has it
     await shared.warm_up()  # before anybody speaks: it takes every core for a second
     return shared

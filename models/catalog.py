@@ -1,8 +1,9 @@
 """The model catalogue: which files nearsight knows, where they come from, and which of them are on this machine.
 
-``catalog.toml`` names each model. Its files lie in ``<cache>/models/<name>/``; the cache is ``NEARSIGHT_CACHE``, or
-``nearsight`` in the user's cache folder. A file is loaded only when its bytes and its SHA-256 are those of the catalogue, or,
-where the catalogue has none yet, those that were recorded when its owner added it by hand (``added.toml``).
+``catalog.toml`` names each model; a catalogue of the owner's own (``NEARSIGHT_CATALOG``) is laid over it, model by model. Files
+lie in ``<cache>/models/<name>/``; the cache is ``NEARSIGHT_CACHE``, or ``nearsight`` in the user's cache folder. A file is
+loaded only when its bytes and its SHA-256 are those of the catalogue or, where the catalogue has none, those of the model's
+``record.toml`` (``models.record``): what its hub stated when its owner chose to trust it, or what its owner added by hand.
 
 Hashing 98 MB takes a third of a second, so a file that was found right leaves a stamp beside it (``<file>.ok``: bytes,
 modification time, hash) and is hashed again only when one of the three has changed.
@@ -12,18 +13,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from edge.config import nearest
-from edge.errors import ModelCorrupt, ModelMissing, UsageError
+from edge.errors import ConfigError, ModelCorrupt, ModelMissing, UsageError
+from edge.tables import build, nearest, read_toml
+from models.record import RECORD, Pin, Record, check_name, read_record
 
-ADDED = "added.toml"
 _BLOCK = 1 << 20
+PERMISSIVE = frozenset({"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC-BY-4.0", "CC0-1.0", "MIT", "public domain"})
+"""Licences that ask for no more than their notice: nobody has to agree to them first."""
+SOURCES = ("pypi", "hf", "url", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,13 @@ class ModelFile:
     bytes: int = 0
     """Exact size; 0 where it is not known."""
     sha256: str = ""
-    """Lower-case hexadecimal; empty where it is not known, and then the file cannot be loaded unless it is added by hand."""
+    """Lower-case hexadecimal; empty where it is not known, and then the model's record must have it."""
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        Pin(self.bytes, self.sha256)
+        if self.member.startswith("/") or ".." in self.member.split("/"):
+            raise ConfigError(f"{self.member!r} leads out of its source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +66,63 @@ class Entry:
     """What comes over the network, in 10^6 bytes; approximate."""
     memory_mb: float = 0.0
     """What it takes when loaded, in 10^6 bytes; approximate, 0 where nobody has measured it."""
+    smaller: str = ""
+    """The next smaller model of the same task, for a machine whose memory this one does not fit."""
+    terms: str = ""
+    """Where a licence that is not permissive can be read."""
+    speed: str = ""
+    """What has been measured of it, where, and by whom; empty where nothing has."""
     note: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if not self.files:
+            raise ConfigError("a model has at least one file")
+        if self.kind not in SOURCES:
+            raise ConfigError(f"unknown source {self.source!r}: {nearest(self.kind, SOURCES)}")
+
+    @property
+    def kind(self) -> str:
+        """The word before the source's colon."""
+        return self.source.partition(":")[0]
+
+    @property
+    def revision(self) -> str:
+        """The pinned revision of a repository; empty where the catalogue has none."""
+        return self.source.partition("@")[2] if self.kind == "hf" else ""
 
     @property
     def pinned(self) -> bool:
         """Whether every file's hash is known."""
         return all(file.sha256 for file in self.files)
 
+    @property
+    def permissive(self) -> bool:
+        """Whether the licence asks for no more than its notice."""
+        return self.licence in PERMISSIVE
+
+    @property
+    def bytes(self) -> int:
+        """What its files take on disk: exact where the catalogue has all sizes, else what it says of the download."""
+        sizes = [file.bytes for file in self.files]
+        return sum(sizes) if all(sizes) else max(sum(sizes), int(self.download_mb * 1e6))
+
 
 class State(Enum):
     """How a model stands on this machine."""
 
     INSTALLED = "installed"
+    TRUSTED = "trusted"
+    """Installed; checked against the hashes that its hub stated when it was first pulled."""
     ADDED = "added"
     """Installed by hand; checked against the hash of that day."""
     MISSING = "missing"
     CORRUPT = "corrupt"
+
+    @property
+    def here(self) -> bool:
+        """Whether it can be loaded."""
+        return self in (State.INSTALLED, State.TRUSTED, State.ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +165,16 @@ class Catalogue:
 
     @classmethod
     def load(cls, path: Path | None = None, cache: Path | None = None) -> Catalogue:
-        """Reads the catalogue that is shipped, or another."""
-        source = path or Path(__file__).with_name("catalog.toml")
-        tables = tomllib.loads(source.read_text(encoding="utf-8"))["model"]
-        entries = [_entry(table) for table in tables]
-        return cls({entry.name: entry for entry in entries}, cache or cache_folder())
+        """Reads the catalogue that is shipped, or another; over it the owner's, and what was added under a name of its own.
+
+        Raises ConfigError, which names the file, the model and the key.
+        """
+        place = cache or cache_folder()
+        entries = read_catalogue(path or Path(__file__).with_name("catalog.toml"))
+        own = os.environ.get("NEARSIGHT_CATALOG")
+        if own and path is None:
+            entries |= read_catalogue(Path(own).expanduser())
+        return cls({**_unnamed(place / "models", entries), **entries}, place)
 
     def find(self, name: str) -> Entry:
         """Gives the model of that name. Raises UsageError, which names the nearest one."""
@@ -132,26 +187,35 @@ class Catalogue:
         """Where the model's files lie, or would."""
         return self.cache / "models" / name
 
+    def record(self, name: str) -> Record:
+        """Gives what was written down about a model. Raises ModelCorrupt for a record that is unreadable."""
+        return read_record(self.folder(name))
+
     def expected(self, entry: Entry, file: ModelFile) -> ModelFile:
-        """Gives what ``file`` must be: the catalogue's bytes and hash, or those recorded when it was added by hand."""
+        """Gives what ``file`` must be: the catalogue's bytes and hash, or those of the record."""
         if file.sha256:
             return file
-        record = self.folder(entry.name) / ADDED
-        if record.exists():
-            added = tomllib.loads(record.read_text(encoding="utf-8")).get(file.name)
-            if added:
-                return ModelFile(file.name, file.member, added["bytes"], added["sha256"])
-        return file
+        pin = self.record(entry.name).files.get(file.name)
+        return ModelFile(file.name, file.member, pin.bytes, pin.sha256) if pin else file
+
+    def missing(self, entry: Entry) -> list[str]:
+        """Gives the names of the files that are not here, or whose hash nobody knows."""
+        folder = self.folder(entry.name)
+        return [f.name for f in entry.files if not (folder / f.name).is_file() or not self.expected(entry, f).sha256]
 
     def path(self, name: str) -> Path:
         """Gives the file that an engine opens, once all files of the model are found right.
 
         Raises:
             UsageError: The catalogue has no such model.
-            ModelMissing: It is not on this machine.
+            ModelMissing: It is not on this machine; the text names every file that is missing.
             ModelCorrupt: Its bytes or its hash are wrong; the file is deleted, so that the next pull fetches it again.
         """
         entry = self.find(name)
+        absent = self.missing(entry)
+        if absent:
+            what = f" ({', '.join(absent)} missing)" if len(entry.files) > 1 else ""
+            raise ModelMissing(f"{name} is not installed{what}: run nearsight models pull {name}")
         for file in entry.files:
             self.check(entry, file)
         return self.folder(name) / entry.files[0].name
@@ -164,7 +228,7 @@ class Catalogue:
         path = self.folder(entry.name) / file.name
         want = self.expected(entry, file)
         if not path.is_file() or not want.sha256:
-            raise ModelMissing(f"{entry.name} is not installed: run nearsight models pull {entry.name}")
+            raise ModelMissing(f"{entry.name} is not installed ({file.name} missing): run nearsight models pull {entry.name}")
         stat = path.stat()
         stamp = f"{stat.st_size} {stat.st_mtime_ns} {want.sha256}"
         if not again and _read(stamp_of(path)) == stamp:
@@ -175,28 +239,29 @@ class Catalogue:
         elif sha256_of(path) != want.sha256:
             fault = "its SHA-256 is wrong"
         if fault:
-            path.unlink(missing_ok=True)
-            stamp_of(path).unlink(missing_ok=True)
-            raise ModelCorrupt(
-                f"{entry.name}: {file.name} is damaged ({fault}) and was deleted: run nearsight models pull {entry.name}"
-            )
+            what = f"{entry.name}: {file.name} is damaged ({fault}) {_deleted(path)}"
+            raise ModelCorrupt(f"{what} nearsight models pull {entry.name}")
         _stamp(path, stamp)
 
     def status(self, name: str) -> Row:
         """Says how a model stands, by its stamps and sizes alone: nothing is hashed and nothing deleted."""
         entry, folder = self.find(name), self.folder(name)
         state, total = State.INSTALLED, 0
+        try:
+            record = self.record(name)
+        except ModelCorrupt:
+            return Row(entry, State.CORRUPT, folder, 0)
+        learnt = State.TRUSTED if record.source else State.ADDED
         for file in entry.files:
             path, want = folder / file.name, self.expected(entry, file)
             if not path.is_file() or not want.sha256:
-                state = State.MISSING
-                break
+                return Row(entry, State.MISSING, folder, total)
             size = path.stat().st_size
             total += size
             if want.bytes and size != want.bytes:
                 state = State.CORRUPT
             elif want is not file and state is State.INSTALLED:
-                state = State.ADDED
+                state = learnt
         return Row(entry, state, folder, total)
 
     def rows(self) -> list[Row]:
@@ -207,6 +272,67 @@ class Catalogue:
 def stamp_of(path: Path) -> Path:
     """Where the stamp of a file lies."""
     return path.with_name(path.name + ".ok")
+
+
+def read_catalogue(path: Path) -> dict[str, Entry]:
+    """Reads the models of a catalogue. Raises ConfigError, which names the file, the model and the key."""
+    tables = read_toml(path)
+    rows = tables.pop("model", None)
+    if tables or not isinstance(rows, list):
+        raise ConfigError(f"{path}: a catalogue is a list of [[model]]" + (f", not {', '.join(tables)}" if tables else ""))
+    entries = [_entry(row, f"{path}: model {at}") for at, row in enumerate(rows, 1)]
+    twice = {entry.name for entry in entries if [one.name for one in entries].count(entry.name) > 1}
+    if twice:
+        raise ConfigError(f"{path}: {', '.join(sorted(twice))} stands there twice")
+    return {entry.name: entry for entry in entries}
+
+
+def _entry(row: Any, where: str) -> Entry:
+    if not isinstance(row, Mapping):
+        raise ConfigError(f"{where}: must be a table")
+    name = row.get("name")
+    place = f"{where} ({name})" if isinstance(name, str) else where
+    lacks = [key for key in ("name", "task", "source", "licence", "file") if key not in row]
+    if lacks:
+        raise ConfigError(f"{place}: lacks {', '.join(lacks)}")
+    try:
+        entry: Entry = build(Entry, {**{k: v for k, v in row.items() if k != "file"}, "files": row["file"]})
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error.text}") from None
+    except TypeError as error:
+        raise ConfigError(f"{place}: a file lacks its name") from error
+    return entry
+
+
+def entry_of(name: str, record: Record) -> Entry:
+    """Makes the entry of a model that no catalogue has, from its record: the largest file is the one that an engine opens."""
+    files = sorted(record.files.items(), key=lambda item: -item[1].bytes)
+    rows = tuple(ModelFile(file, "", pin.bytes) for file, pin in files)
+    return Entry(name, record.task, record.source or "file:", record.licence or "not known", rows)
+
+
+def _unnamed(folder: Path, known: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The models that were added by hand under a name that no catalogue has."""
+    return {entry.name: entry for entry in _records(folder) if entry.name not in known}
+
+
+def _records(folder: Path) -> Iterator[Entry]:
+    for path in sorted(folder.glob(f"*/{RECORD}")):
+        try:
+            record = read_record(path.parent)
+            if record.task and record.files:
+                yield entry_of(path.parent.name, record)
+        except (ConfigError, ModelCorrupt):
+            continue  # it is told where somebody asks for that model, and keeps nobody from the others
+
+
+def _deleted(path: Path) -> str:
+    try:
+        path.unlink(missing_ok=True)
+        stamp_of(path).unlink(missing_ok=True)
+    except OSError:
+        return "and cannot be deleted: mend that, then run"
+    return "and was deleted: run"
 
 
 def _read(path: Path) -> str:
@@ -222,9 +348,3 @@ def _stamp(path: Path, stamp: str) -> None:
         stamp_of(path).write_text(stamp, encoding="ascii")
     except OSError:
         pass
-
-
-def _entry(table: dict[str, Any]) -> Entry:
-    files = tuple(ModelFile(**file) for file in table.pop("file"))
-    languages = tuple(table.pop("languages", ()))
-    return Entry(**table, files=files, languages=languages)

@@ -183,9 +183,13 @@ class FakeLanguageModel(_Fake):
 class FakeVoice(_Fake):
     """Speaks a tone, ``per_word`` seconds a word, in chunks of 20 ms."""
 
-    def __init__(self, *, first_audio: float = 0.0, per_word: float = 0.2, spend: Spend = spend_real) -> None:
+    def __init__(
+        self, *, first_audio: float = 0.0, cost_per_word: float = 0.0, per_word: float = 0.2, spend: Spend = spend_real
+    ) -> None:
+        """What it costs before the first chunk: ``first_audio``, and ``cost_per_word`` for a voice that makes all at once."""
         super().__init__(spend)
         self.first_audio = first_audio
+        self.cost_per_word = cost_per_word
         self.per_word = per_word
 
     def synthesize(self, text: str, style: VoiceStyle, stop: Stop) -> Iterator[SpeechChunk]:
@@ -194,7 +198,7 @@ class FakeVoice(_Fake):
         words = text.split()
         marks = [WordMark(word, at * size, (at + 1) * size) for at, word in enumerate(words)]
         sound = tone(size * len(words) / SAMPLE_RATE, amplitude=round(8000 * min(style.volume, 2.0)))
-        self.spend(self.first_audio, stop)
+        self.spend(self.first_audio + self.cost_per_word * len(words), stop)
         for start in range(0, len(sound), 320):
             if stop:
                 return

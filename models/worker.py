@@ -29,7 +29,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -52,9 +52,13 @@ class Worker:
     of the child would.
     """
 
-    def __init__(self, module: str, *, time_limit: float) -> None:
-        """``time_limit`` is how many seconds the child may be silent while a request is under way, or while it starts."""
+    def __init__(self, module: str, arguments: Sequence[str] = (), *, time_limit: float) -> None:
+        """``time_limit`` is how many seconds the child may be silent while a request is under way, or while it starts.
+
+        ``arguments`` are the child's: what it loads, so that a fresh one loads it again.
+        """
         self._module = module
+        self._arguments = tuple(arguments)
         self._limit = time_limit
         self._child: _Child | None = None
 
@@ -116,7 +120,7 @@ class Worker:
             except (OSError, BadFrame, EngineHung) as error:
                 log.warning("%s did not recover from a cancelled request: %s", self._module, error)
                 self._drop(child)
-        self._child = child = _Child(self._module)
+        self._child = child = _Child(self._module, self._arguments)
         try:
             child.greet(self._limit)
         except (OSError, BadFrame) as error:
@@ -146,12 +150,12 @@ class Worker:
 class _Child:
     """One running child. ``busy`` from a request until its last frame has been read."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, arguments: Sequence[str]) -> None:
         root = str(Path(__file__).parents[1])
         # -P keeps the working directory off the path: a folder named "models" is what everybody who trains networks has.
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])}
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", module],
+            [sys.executable, "-P", "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

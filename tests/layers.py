@@ -52,7 +52,7 @@ IMPURE = frozenset(
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "av": ("models/clips.py", "edge/cli/masks.py", "phone_bridge/media.py", "phone_bridge/playout.py"),
     "cryptography": ("phone_bridge/certificate.py",),
-    "ctranslate2": ("models/ct2.py",),
+    "ctranslate2": ("models/ct2.py", "models/whisper.py"),
     "cv2": (
         "edge/cli/masks.py",  # PNG, what is drawn on the preview
         "edge/report/media.py",  # thumbnails

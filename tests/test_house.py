@@ -48,8 +48,8 @@ PUBLIC = {
     "edge.decoding": "DecodeRequest Decoded Segment",
     "edge.errors": (
         "ConfigError DeviceMissing EngineError EngineFailed EngineFlooded EngineHung EngineMissing FetchFailed InputError "
-        "LinkError ModelCorrupt ModelError ModelMissing NearsightError NoView NotAudio NotPicture OutOfMemory StorageError "
-        "TooLarge UsageError"
+        "LinkError ModelCorrupt ModelError ModelMissing NearsightError NoView NotAgreed NotAudio NotPicture OutOfMemory "
+        "StorageError TooLarge UsageError"
     ),
     "edge.events": (
         "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged MaskSeen Notice PartialHeard "

@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge import app
 from edge.app import choices, load_config
-from edge.errors import ConfigError, LinkError, UsageError
+from edge.config import Config
+from edge.errors import ConfigError, LinkError, OutOfMemory, UsageError
 from edge.events import Event, SessionEnded, SessionStarted, TurnEnded
-from edge.household import Household
+from edge.household import Household, open_engines
 from edge.ports import Link, Station
+from edge.runtime.engines import Ears, Engines
+from edge.runtime.lane import Lane
 from edge.runtime.session import Session
+from models.fakes import FakeVoice
 from phone_bridge.sim import SimGlasses
 
 
@@ -152,3 +157,25 @@ async def test_a_recording_begins_and_ends_in_the_middle_of_a_session(tmp_path: 
     sound, rate = soundfile.read(tmp_path / name / "microphone.flac", dtype="int16")
     assert rate == 16000 and abs(len(sound) - 1.5 * rate) <= 640
     assert abs(np.flatnonzero(sound)[-1] - 0.5 * rate) <= 640, "half a second of the sound was left"
+
+
+async def test_an_engine_that_does_not_fit_is_replaced_by_a_smaller_one_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Large(FakeVoice):
+        def open(self) -> None:
+            raise OutOfMemory("8,000 MB asked for, 512 free")
+
+    small, config = load_config(), load_config(None, None, {"voice": {"engine": "piper", "model": "large"}})
+
+    def build(chosen: Config, only: object = None) -> Engines:
+        voice = Large if chosen is config else FakeVoice
+        return Engines(ears=Lane("ears", lambda: Ears(None, None)), voice=Lane("voice", voice))
+
+    steps = [(small, "piper needs more memory than there is: espeak-ng speaks instead")]
+    monkeypatch.setattr(app, "build_engines", build)
+    monkeypatch.setattr(app, "degrade", lambda config, port: steps.pop() if steps and port == "voice" else None)
+    told: list[str] = []
+    used, engines = await open_engines(config, told=told.append)
+    await engines.close()
+    assert used is small and len(told) == 1
+    with pytest.raises(OutOfMemory, match="512 free"):
+        await open_engines(config, told=told.append)

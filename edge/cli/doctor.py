@@ -9,6 +9,9 @@ from edge import doctor as checks
 from edge.cli.output import Output
 from edge.errors import NearsightError
 
+SPOKEN = ("recogniser", "language_model", "vision_language", "segmenter", "translator", "voice")
+"""The models that somebody waits for: their speed is told."""
+
 
 class Unwell(NearsightError):
     """Something that the profile needs is not right."""
@@ -21,12 +24,20 @@ def doctor(profile: str | None, file: Path | None, *, as_json: bool) -> None:
     config = app.load_config(profile, file)
     known = app.catalogue()
     rows = [known.status(name) for name in dict.fromkeys(app.models_of(config))]
+    shares, too_much = app.memory_plan(config)
     needed = app.models_of(config, needed=True)
     models = [
         checks.ModelStatus(row.entry.name, row.state.value, row.bytes / 1e6 or row.entry.download_mb, row.entry.name in needed)
         for row in rows
     ]
-    lines = checks.examine(config, known.cache, models, app.opus())
+    drawn = config.segmenter.model if config.segmenter.engine == "sam2-onnx" else ""
+    speeds = {row.entry.name: row.entry.speed for row in rows if row.entry.task in SPOKEN}
+    lines = (
+        *checks.examine(config, known.cache, models, app.opus()),
+        *([checks.exported(drawn, app.export_folder(drawn))] if drawn else ()),
+        checks.budget(too_much, [(one.model, one.megabytes, one.measured) for one in shares]),
+        *(checks.speed(name, said) for name, said in speeds.items()),
+    )
     output = Output(as_json=as_json)
     width = max(len(check.name) for check in lines)
     for check in lines:

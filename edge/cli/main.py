@@ -13,6 +13,8 @@ from typing import Annotated
 import typer
 
 from edge import __version__
+from edge.cli.models_app import models_app
+from edge.cli.options import ConfigFile, Fast, Image, Json, NoWake, Profile, Record, Video
 from edge.errors import NearsightError
 
 app = typer.Typer(
@@ -23,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-models_app = typer.Typer(help="Lists, fetches, checks and exports the models.", no_args_is_help=True)
 config_app = typer.Typer(help="Checks a configuration.", no_args_is_help=True)
 devices_app = typer.Typer(help="The phones and laptops that may come in.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measures this machine.", no_args_is_help=True)
@@ -31,15 +32,6 @@ app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
 app.add_typer(devices_app, name="devices")
 app.add_typer(bench_app, name="bench")
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on standard output, and nothing else there.")]
-Profile = Annotated[str | None, typer.Option("--profile", "-p", help="What runs where; see `nearsight config check`.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="A TOML file laid over the profile.")]
-Image = Annotated[Path | None, typer.Option("--image", help="What the camera sees: a picture.")]
-Video = Annotated[Path | None, typer.Option("--video", help="What the camera sees: a video.")]
-NoWake = Annotated[bool, typer.Option("--no-wake", help="Questions need no wake word.")]
-Fast = Annotated[bool, typer.Option("--fast", help="As fast as the machine can instead of at real-time pace.")]
-Record = Annotated[Path | None, typer.Option("--record", help="Write a session bundle into this folder.")]
 
 
 def _version(show: bool) -> None:
@@ -211,70 +203,6 @@ def doctor(profile: Profile = None, config: ConfigFile = None, json: Json = Fals
     from edge.cli.doctor import doctor as run
 
     run(profile, config, as_json=json)
-
-
-@models_app.command("list")
-def models_list(profile: Profile = None, json: Json = False) -> None:
-    """What is here, and what a profile needs."""
-    from edge.cli import models
-
-    models.list_models(profile, as_json=json)
-
-
-@models_app.command("pull")
-def models_pull(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of the catalogue.")] = None,
-    profile: Profile = None,
-    json: Json = False,
-) -> None:
-    """Fetches models, checks their hash, resumes after a cut."""
-    from edge.cli import models
-
-    models.pull(names or [], profile, as_json=json)
-
-
-@models_app.command("export")
-def models_export(
-    name: Annotated[str, typer.Argument(help="sam2.1-hiera-tiny, -small, -base-plus or -large.")],
-    size: Annotated[int, typer.Option("--size", help="Side of the pictures it will see: 512 or 1024.")] = 512,
-    checkpoint: Annotated[Path | None, typer.Option("--checkpoint", help="Its weights, as Meta publishes them.")] = None,
-    random: Annotated[int | None, typer.Option("--random", help="Random weights from this seed instead; for trials.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write; by default beside the other models.")] = None,
-    half: Annotated[bool, typer.Option("--half", help="Also in fp16, if its masks stay the same.")] = False,
-    int8: Annotated[bool, typer.Option("--int8", help="Also in int8, if its masks stay the same.")] = False,
-    gate_frames: Annotated[
-        Path | None, typer.Option("--gate-frames", help="Video or folder of pictures to compare masks on; else drawn ones.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Writes SAM 2.1 as ONNX graphs. Needs nearsight[sam2]."""
-    from edge.cli import models
-
-    smaller = models.Smaller(half, int8, gate_frames)
-    models.export(name, size, models.Source(checkpoint, random), out, smaller, as_json=json)
-
-
-@models_app.command("verify")
-def models_verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Names of the catalogue; all that are here by default.")] = None,
-    json: Json = False,
-) -> None:
-    """Hashes the files again; what is wrong is deleted."""
-    from edge.cli import models
-
-    models.verify(names or [], as_json=json)
-
-
-@models_app.command("add")
-def models_add(
-    path: Annotated[Path, typer.Argument(help="A model file.")],
-    name: Annotated[str, typer.Option("--name", help="The model's name in the catalogue, or a new one.")],
-    json: Json = False,
-) -> None:
-    """Takes a model file from this machine, without a network."""
-    from edge.cli import models
-
-    models.add(path, name, as_json=json)
 
 
 @config_app.command("check")

@@ -1,4 +1,4 @@
-"""``models list|pull|verify|add``."""
+"""``models list|pull|verify|add|bundle|remove|export``."""
 
 from __future__ import annotations
 
@@ -36,48 +36,68 @@ class Smaller:
         return tuple(name for name, wanted in (("fp16", self.half), ("int8", self.int8)) if wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What was said on the command line, before anybody could be asked."""
+
+    trust: str = ""
+    """``latest``, or a commit."""
+    licence: bool = False
+
+
+NOTHING = Agreed()
+
+
 def list_models(profile: str | None, *, as_json: bool) -> None:
-    """Every model of the catalogue: what is here, and what the profile needs."""
+    """Every model of the catalogue: what is here, what the profile needs, what the memory of this machine holds."""
     config = app.load_config(profile)
     needed = set(app.models_of(config))
+    found = app.machine()
+    most = max(found.memory_mb, found.gpu_mb)
     output = Output(as_json=as_json)
     for row in app.catalogue().rows():
         entry = row.entry
-        size = sum(file.bytes or 0 for file in entry.files)
+        fits = entry.memory_mb <= most if entry.memory_mb else None
         output.line(
             {
                 "model": entry.name,
                 "state": row.state.value,
                 "needed": entry.name in needed,
                 "task": entry.task,
-                "bytes": size or None,
+                "bytes": entry.bytes or None,
+                "memory_mb": entry.memory_mb or None,
+                "fits": fits,
                 "licence": entry.licence,
+                "permissive": entry.permissive,
+                "pinned": entry.pinned,
+                "languages": list(entry.languages),
                 "source": entry.source,
             },
-            f"{'*' if entry.name in needed else ' '} {entry.name:<32} {row.state.value:<10} {_megabytes(size):>9}  "
-            f"{entry.task:<16} {entry.licence}",
+            f"{'*' if entry.name in needed else ' '} {entry.name:<33} {row.state.value:<10} {_megabytes(entry.bytes):>10}  "
+            f"{'too large' if fits is False else '':<9} {entry.task:<16} {entry.licence}",
         )
     if not as_json:
-        print(f"\n* needed by the profile {config.profile}")
+        print(f"\n* needed by the profile {config.profile}; {most / 1e3:.1f} GB of memory here")
 
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB" if size else "? MB"
 
 
-def pull(names: list[str], profile: str | None, *, as_json: bool, quiet: bool = False) -> None:
+def pull(names: list[str], profile: str | None, agreed: Agreed = NOTHING, *, as_json: bool, quiet: bool = False) -> None:
     """Fetches models by name, or those of a profile.
 
-    One failure does not keep the others back; where a session can do without the model it is told, and no failure.
+    One failure does not keep the others back; one of the profile's that a session can do without is no failure, and told.
     """
     config = app.load_config(profile) if profile is not None or not names else None
     wanted = [*names, *(app.models_of(config) if config is not None else ())]
     spare = set(app.models_of(config)) - {*app.models_of(config, needed=True), *names} if config is not None else set()
     output = Output(as_json=as_json)
     failed: list[NearsightError] = []
+    agreed = _asked(list(dict.fromkeys(wanted)), agreed, as_json=as_json)
     for name in dict.fromkeys(wanted):
         try:
-            path = _pull_one(name)
+            path = _pull_one(name, agreed)
         except UsageError:
             raise
         except NearsightError as error:
@@ -94,14 +114,34 @@ def pull(names: list[str], profile: str | None, *, as_json: bool, quiet: bool = 
         raise failed[-1]
 
 
-def _pull_one(name: str) -> Path:
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+def _asked(names: list[str], agreed: Agreed, *, as_json: bool) -> Agreed:
+    """Asks once for all that must be agreed to, where somebody sits there; a script says it with options instead."""
+    if as_json or not (sys.stdin.isatty() and sys.stderr.isatty()) or (agreed.trust and agreed.licence):
+        return agreed
+    open_questions = [line for name in names for line in app.questions(name)]
+    if not open_questions:
+        return agreed
+    for line in open_questions:
+        print(line, file=sys.stderr)
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        return agreed
+    return Agreed(agreed.trust or "latest", True)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+
+def _pull_one(name: str, agreed: Agreed) -> Path:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(name, total=None)
-        path: Path = app.pull_model(name, lambda done, total: bar.update(task, completed=done, total=total or None))
+        path: Path = app.pull_model(
+            name,
+            lambda done, total: bar.update(task, completed=done, total=total or None),
+            trust=agreed.trust,
+            licence=agreed.licence,
+        )
         return path
 
 
@@ -122,10 +162,35 @@ def verify(names: list[str], *, as_json: bool) -> None:
         raise failed
 
 
-def add(path: Path, name: str, *, as_json: bool) -> None:
-    """Takes a model file from this machine."""
-    placed = app.add_model(path, name)
-    Output(as_json=as_json).line({"model": name, "path": str(placed)}, f"{name}: {placed}")
+def add(path: Path, name: str, task: str, *, as_json: bool) -> None:
+    """Takes a model file, a folder or a bundle from this machine."""
+    output = Output(as_json=as_json)
+    for model, placed in app.add_model(path, name, task).items():
+        output.line({"model": model, "path": str(placed)}, f"{model}: {placed}")
+
+
+def bundle(out: Path, names: list[str], profile: str | None, *, as_json: bool) -> None:
+    """Writes a profile's models, or those named, into one file; what a session can do without only where it is here."""
+    config = app.load_config(profile) if profile is not None or not names else None
+    wanted = list(names)
+    if config is not None:
+        here = {row.entry.name for row in app.catalogue().rows() if row.state.here}
+        needed = app.models_of(config, needed=True)
+        wanted += [name for name in app.models_of(config) if name in needed or name in here]
+    wanted = list(dict.fromkeys(wanted))
+    size = app.bundle_models(wanted, out)
+    Output(as_json=as_json).line(
+        {"bundle": str(out), "bytes": size, "models": wanted}, f"{out}: {_megabytes(size)}, {', '.join(wanted)}"
+    )
+
+
+def remove(names: list[str], *, as_json: bool) -> None:
+    """Takes models off this machine."""
+    for name in names:
+        app.catalogue().find(name)  # before anything is deleted: one name that is mistyped stops all
+    for name in names:
+        size = app.remove_model(name)
+        Output(as_json=as_json).line({"model": name, "freed": size}, f"{name}: removed, {_megabytes(size)} free again")
 
 
 def ensure(config: Config, *, as_json: bool) -> None:

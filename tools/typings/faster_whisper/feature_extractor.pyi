@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 class FeatureExtractor:
+    mel_filters: NDArray[np.float32]
     def __init__(
         self,
         feature_size: int = 80,

@@ -1,0 +1,3 @@
+PAD: str
+BOS: str
+EOS: str

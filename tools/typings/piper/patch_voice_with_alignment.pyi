@@ -1,0 +1,3 @@
+from onnx import ModelProto
+
+def add_alignment_output(model: ModelProto, tensor_name: str | None = None) -> str: ...
