@@ -78,6 +78,8 @@ class Carried:
     """How well the colours at the place that flow points to fit the object, 0 to 1."""
     agreed: float
     """Share of the object's pixels on which forward and backward flow agree."""
+    gone: tuple[float, float]
+    """How far most of the object went, dx and dy in pixels of the picture."""
 
 
 def flow_engine() -> Any:
@@ -113,7 +115,12 @@ def carry(
     weight = np.where(agree, 0.25, 0.8) if partial else np.float32(0.25)
     logit = _joined(brought, agree, colour + weight * overall, cv().GaussianBlur(grey_second, (3, 3), 0))
     fit = float(_sigmoid(colour[there]).mean()) if there.any() else 0.0
-    return Carried(after, logit, bins, fit, float(agree[there].mean()) if there.any() else 0.0)
+    agreed, gone = 0.0, (0.0, 0.0)
+    if there.any():
+        agreed = float(agree[there].mean())
+        dx, dy = (-float(np.median(back[..., axis][there])) / after.scale for axis in (0, 1))
+        gone = after.x0 - before.x0 + dx, after.y0 - before.y0 + dy
+    return Carried(after, logit, bins, fit, agreed, gone)
 
 
 def displaced(old: Pixels, new: Pixels, mask: Bits, box: Box) -> tuple[float, float]:
@@ -151,7 +158,7 @@ def _joined(brought: Floats, agree: Bits, colour: Floats, grey: Pixels) -> Float
     away = signed_distance(there)
     loose = 1.5 + 0.012 * np.sqrt(area)  # pixels by which an edge that flow has brought may be wrong
     shape = np.clip(away / loose, -MOST, 0.75 * MOST) * np.where(agree, 1.2, 0.5)
-    logit = guided(grey.astype(np.float32) / 255, np.asarray(shape + colour, np.float32), 3, 1e-3)
+    logit = guided(np.asarray(grey / np.float32(255), np.float32), np.asarray(shape + colour, np.float32), 3, 1e-3)
     band = max(4.0, 0.12 * float(np.sqrt(area)))
     logit[away < -band] = -MOST
     most = int(GROWTH * area) + 20

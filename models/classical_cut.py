@@ -25,6 +25,10 @@ RADII = (0.08, 0.15, 0.28)
 """Of the discs, in shares of the window's shorter side."""
 FLOODS = (5, 9, 16)
 """Tolerances of the floods, in steps of Lab."""
+CORE = 0.25
+"""Part of a box, in shares of its half sides squared, that surely is the object, where its colours alone do not tell."""
+FILLS = 0.8
+"""Worth of a mask that reaches all sides of its box; an outline along clear edges all around is worth 0.5."""
 Pins = list[tuple[int, int, bool]]
 """Points in pixels of a window: x, y, whether on the object."""
 
@@ -44,7 +48,7 @@ def cut_out(pixels: Pixels, prompt: SegmentPrompt) -> tuple[Bits, float]:
         whole = height * width * through.scale**2
         for mask in masks:
             kept = _kept(mask, pins)
-            quality = _quality(part, kept, pins, whole)
+            quality = _quality(part, kept, pins, whole) + _fills(kept, prompt.box, through)
             if quality > score:
                 best, window, score = kept, through, quality
     bits = window.paste(_smooth(best), height, width)
@@ -60,9 +64,10 @@ def _cut_outs(pixels: Pixels, prompt: SegmentPrompt) -> Iterator[tuple[Window, P
         box = Box(max(0, named.x0), max(0, named.y0), min(width, named.x1), min(height, named.y1))
         window = window_around(box, height, width, margin=0.35, side=CUT_SIDE)
         part, pins = np.asarray(window.view(pixels), np.uint8), _pins(prompt, window)
-        yield window, part, pins, iter([_grab(part, _pinned(_boxed(box, window), pins), 4)])
+        yield window, part, pins, _boxed_guesses(part, pins, box, window)
         return
-    for window in (Window(0, 0, width, height, *_fitted(width, height)), _closer(prompt, height, width)):
+    whole = Window(0, 0, width, height, *_fitted(width, height))
+    for window in (whole, _closer(prompt, height, width)) if whole.scale < 1 else (whole,):
         part, pins = np.asarray(window.view(pixels), np.uint8), _pins(prompt, window)
         yield window, part, pins, _guesses(part, pins)
 
@@ -97,14 +102,27 @@ def _pins(prompt: SegmentPrompt, window: Window) -> Pins:
     ]
 
 
-def _boxed(box: Box, window: Window) -> NDArray[np.uint8]:
-    """Seeds of a box: all beyond it is outside, its core is likely the object."""
+def _boxed_guesses(part: Pixels, pins: Pins, box: Box, window: Window) -> Iterator[Bits]:
+    """Gives what a box may mean: what is unlike all beyond it; that around a sure core; at least an ellipse."""
     across, down = window.width / (window.x1 - window.x0), window.height / (window.y1 - window.y0)
-    x = (np.arange(window.width) + 0.5) / across + window.x0
-    y = (np.arange(window.height) + 0.5) / down + window.y0
-    far = np.maximum(np.abs(x - box.centre[0])[None] / (box.width / 2), np.abs(y - box.centre[1])[:, None] / (box.height / 2))
-    seeds = np.where(far <= 1.02, MAYBE_INSIDE, OUTSIDE)
-    return np.asarray(seeds, np.uint8)
+    x = ((np.arange(window.width) + 0.5) / across + window.x0 - box.centre[0]) / (box.width / 2)
+    y = ((np.arange(window.height) + 0.5) / down + window.y0 - box.centre[1]) / (box.height / 2)
+    inside = np.maximum(np.abs(x)[None], np.abs(y)[:, None]) <= 1.02
+    round_ = x[None] ** 2 + y[:, None] ** 2
+    seeds = np.asarray(np.where(inside, MAYBE_INSIDE, OUTSIDE), np.uint8)
+    yield _grab(part, _pinned(seeds.copy(), pins), 4)
+    yield _grab(part, _pinned(np.where(round_ < CORE, INSIDE, seeds).astype(np.uint8), pins), 4)
+    yield round_ < 0.9
+
+
+def _fills(mask: Bits, box: Box | None, window: Window) -> float:
+    """Says how well a mask reaches the sides of its box, 0 to ``FILLS``: a box is drawn around all of a thing."""
+    if box is None or not mask.any():
+        return 0.0
+    ys, xs = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    across, down = window.width / (window.x1 - window.x0), window.height / (window.y1 - window.y0)
+    wide, high = (xs[-1] + 1 - xs[0]) / across / box.width, (ys[-1] + 1 - ys[0]) / down / box.height
+    return FILLS * min(1.0, float(wide)) * min(1.0, float(high))
 
 
 def _guesses(part: Pixels, pins: Pins) -> Iterator[Bits]:
@@ -181,7 +199,7 @@ def _kept(mask: Bits, pins: Pins) -> Bits:
     kept = keep[labels]
     holes, sizes = parts(~kept)
     off = {int(holes[y, x]) for x, y, yes in pins if not yes}
-    small = sizes < 0.03 * max(1, np.count_nonzero(kept))
+    small = sizes < 0.03 * max(1, int(np.count_nonzero(kept)))
     small[0] = False
     small[list(off)] = False
     return np.asarray(kept | small[holes], np.bool_)
@@ -206,9 +224,9 @@ def _quality(part: Pixels, mask: Bits, pins: Pins, whole: float) -> float:
     edge, rim = _along(lab.astype(np.float32), mask, outline[:, 0])
     compact = min(1.0, area / hull)
     share = np.log(area / whole / USUAL)
-    missed = sum(mask[y, x] != yes for x, y, yes in pins)
+    missed = sum(bool(mask[y, x]) != yes for x, y, yes in pins)
     size = float(np.exp(-((share / 2) ** 2)))
-    return 0.5 * edge + 0.1 * unlike + 0.07 * compact + 0.13 * size + 0.2 * _centred(mask, pins) - 0.5 * rim - missed
+    return float(0.5 * edge + 0.1 * unlike + 0.07 * compact + 0.13 * size + 0.2 * _centred(mask, pins) - 0.5 * rim - missed)
 
 
 def _centred(mask: Bits, pins: Pins) -> float:

@@ -24,6 +24,8 @@ CELLS = 900
 CONTEXT = 1.3
 """How much more than the object is seen, in shares of its mean side."""
 ORIENTATIONS = 9
+MOST_CELLS = 220
+"""Of a whole picture, across: one with a small object is swept more coarsely than the object is known."""
 STEP = 1.05
 """Between the sizes that are tried."""
 RIDGE = 0.01
@@ -47,8 +49,11 @@ class Answer:
     """The same of the first filter, at the same place."""
     sharp: float
     """Peak to sidelobe ratio (Bolme et al. 2010): about 10 and more on the object, below 5 on anything else."""
-    rival: float
-    """The highest other peak, in shares of the highest."""
+
+    @property
+    def worth(self) -> float:
+        """What both filters say together."""
+        return 0.6 * self.peak + 0.4 * self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +84,47 @@ class Anchor:
         self.size = 1.0
         self._first = self._now = self._learnt(pixels, bits)
 
-    def look(self, pixels: Pixels, centre: tuple[float, float], sizes: tuple[int, ...] = (0, 1, -1)) -> Answer:
+    def look(self, pixels: Pixels, centre: tuple[float, float], sizes: tuple[int, ...]) -> Answer:
         """Looks for the object around ``centre``, at its last size and at others, in powers of ``STEP``."""
         best: Answer | None = None
         for power in sizes:
             answer = self._look(pixels, centre, self.size * STEP**power)
             # a change of size has to be worth it
-            if best is None or answer.peak + answer.first > (best.peak + best.first) * (1.02 if power else 1.0):
+            if best is None or answer.worth > best.worth * 1.02:
                 best = answer
         assert best is not None
         return best
+
+    def seek(self, pixels: Pixels, centre: tuple[float, float]) -> Answer:
+        """Looks for a lost object, which may have another size and may lie beside ``centre``."""
+        near = self.look(pixels, centre, (0, 3, -3, 7, -7))
+        # samples fade towards their rim: what lies beside their middle answers less than it could
+        return max(near, self._look(pixels, near.box.centre, near.box.width / self.width), key=lambda one: one.worth)
+
+    def sweep(self, pixels: Pixels) -> tuple[float, float]:
+        """Gives the place in the whole picture, x and y, where something of the object's last size is most like it."""
+        height, width = pixels.shape[:2]
+        across, down = self.size * self._wide / self._columns, self.size * self._high / self._rows  # pixels of a cell
+        more = max(1.0, max(width / across, height / down) / MOST_CELLS)
+        columns, rows = max(2, round(width / across / more)), max(2, round(height / down / more))
+        small = cv().resize(pixels, (columns * CELL, rows * CELL), interpolation=cv().INTER_AREA)
+        channels = features(np.asarray(small, np.uint8), self._speaks, (self._columns, self._rows))
+        kernels = 0.4 * self._first.values / self._first.usual + 0.6 * self._now.values / self._now.usual
+        total = np.zeros((rows, columns), np.float32)
+        for channel, kernel in zip(channels, np.fft.irfft2(kernels, (self._rows, self._columns)), strict=True):
+            total += cv().filter2D(channel, -1, kernel.astype(np.float32), borderType=cv().BORDER_REPLICATE)
+        row, column = np.unravel_index(int(total.argmax()), total.shape)
+        return (float(column) + 0.5) * width / columns, (float(row) + 0.5) * height / rows
 
     def take(self, answer: Answer) -> None:
         """Takes the object to be where an answer says."""
         self.box = answer.box
         self.size = answer.box.width / self.width
 
-    def put(self, box: Box) -> None:
-        """Takes the object to be in a box that something else has found; its size changes less than the box's."""
-        self.box = self._sized(box.centre, self.size)
+    def move(self, dx: float, dy: float, grown: float = 1.0) -> None:
+        """Takes the object to have gone, by pixels, and grown as something else has seen it."""
+        self.size *= grown
+        self.box = self._sized((self.box.centre[0] + dx, self.box.centre[1] + dy), self.size)
 
     def learn(self, pixels: Pixels, bits: Bits, rate: float, speaks: Floats) -> None:
         """Takes in how the object looks now, in ``self.box``."""
@@ -146,7 +173,8 @@ class Anchor:
         sample = self._sample(pixels, window)
         shape = self._rows, self._columns
         first, now = (
-            np.fft.irfft2((np.conj(kernel.values) * sample).sum(axis=0), shape) / kernel.usual for kernel in (self._first, self._now)
+            np.fft.irfft2((np.conj(kernel.values) * sample).sum(axis=0), shape) / kernel.usual
+            for kernel in (self._first, self._now)
         )
         both = 0.4 * first + 0.6 * now
         row, column = np.unravel_index(int(both.argmax()), shape)
@@ -154,12 +182,15 @@ class Anchor:
         middle = (window.x0 + window.x1) / 2, (window.y0 + window.y1) / 2
         x = middle[0] + across * (window.x1 - window.x0) / self._columns
         y = middle[1] + down * (window.y1 - window.y0) / self._rows
-        sharp, rival = _lobes(both, int(row), int(column), self.height / self._high, self.width / self._wide)
-        return Answer(self._sized((x, y), size), float(now[row, column]), float(first[row, column]), sharp, rival)
+        sharp = _sharpness(both, int(row), int(column), self.height / self._high, self.width / self._wide)
+        return Answer(self._sized((x, y), size), float(now[row, column]), float(first[row, column]), sharp)
 
 
-def features(part: Pixels, speaks: Floats) -> Floats:
-    """Gives the channels of a sample, (channels, rows / CELL, columns / CELL)."""
+def features(part: Pixels, speaks: Floats, around: tuple[int, int] | None = None) -> Floats:
+    """Gives the channels of a sample, (channels, rows / CELL, columns / CELL).
+
+    Light and hue count against the mean of the sample, or of ``around``, so many columns and rows.
+    """
     grey = cv().cvtColor(part, cv().COLOR_BGR2GRAY).astype(np.float32) / 255
     across, down = cv().Sobel(grey, -1, 1, 0), cv().Sobel(grey, -1, 0, 1)
     square = across**2 + down**2
@@ -176,17 +207,17 @@ def features(part: Pixels, speaks: Floats) -> Floats:
         along = cosine * np.float32(np.cos(angle)) + sine * np.float32(np.sin(angle))
         found.append(pooled(np.maximum(along, 0)))
     energy = cv().blur(pooled(strength), (3, 3)) + 0.05
-    light = pooled(lab.astype(np.float32) / 64)
-    light -= light.mean(axis=(0, 1))
+    light = pooled(np.asarray(lab / np.float32(64), np.float32))
+    light -= light.mean(axis=(0, 1)) if around is None else cv().blur(light, around)
     spoken = pooled(np.asarray(np.tanh(speaks[bins_of(lab)] / 2), np.float32))
     return np.stack([one / energy for one in found] + [light[..., 0], 2 * light[..., 1], 2 * light[..., 2], spoken])
 
 
 def constrained(sample: Complex, wish: Complex, own: Floats) -> Complex:
-    """Gives the filter of each channel that answers ``wish`` and is 0 outside ``own``: Lukezic et al. 2017, equations 8 to 11."""
+    """Gives the filter of each channel that answers ``wish`` and is 0 outside ``own``: Lukezic et al. 2017."""
     shape = own.shape
     cross, power = sample * np.conj(wish), (sample * np.conj(sample)).real
-    scale = float(power.mean())
+    scale = max(1e-6, float(power.mean()))  # a picture without anything has none
     ridge = RIDGE * scale
     kernel = np.asarray(cross / (power + ridge), np.complex64)
     price, lagrange = 0.5 * scale * 0.1, np.zeros_like(kernel)
@@ -210,10 +241,10 @@ def _finely(answer: NDArray[np.float64], row: int, column: int) -> tuple[float, 
     return places[0], places[1]
 
 
-def _lobes(answer: NDArray[np.float64], row: int, column: int, high: float, wide: float) -> tuple[float, float]:
-    """Gives the peak to sidelobe ratio, and the highest other peak in shares of this."""
+def _sharpness(answer: NDArray[np.float64], row: int, column: int, high: float, wide: float) -> float:
+    """Gives the peak to sidelobe ratio; the peak is 0.6 of the object wide."""
     rows, columns = answer.shape
     away_y, away_x = (np.abs(np.fft.fftfreq(n)) for n in (rows, columns))
     near = (np.roll(away_y, row) < 0.3 * high)[:, None] & (np.roll(away_x, column) < 0.3 * wide)[None]
     rest, peak = answer[~near], float(answer[row, column])
-    return (peak - float(rest.mean())) / (float(rest.std()) + 1e-6), float(rest.max()) / max(1e-6, peak)
+    return (peak - float(rest.mean())) / (float(rest.std()) + 1e-6)

@@ -76,7 +76,9 @@ def alike(first: Look, second: Look) -> float:
     return float((first.thumb * second.thumb).sum())
 
 
-def find(pixels: Pixels, colours: Colours, looks: list[Look], area: float, taken: Bits, near: Box | None) -> Found | None:
+def find(
+    pixels: Pixels, colours: Colours, looks: list[Look], area: float, taken: Bits | None, near: Box | None
+) -> Found | None:
     """Looks for the object in the whole picture, or with its middle in ``near``; gives None where nothing is like it.
 
     ``taken`` is what other objects cover, ``area`` the object's in pixels when it was last seen.
@@ -88,10 +90,11 @@ def find(pixels: Pixels, colours: Colours, looks: list[Look], area: float, taken
     everywhere = np.ones(bins.shape, np.bool_)
     ratio = log_ratio(0.6 * colours.first + 0.4 * colours.now, 0.5 * (colours.ground + histogram(bins, everywhere)), MOST)
     signs = np.tanh(ratio[bins] / 2)
-    signs[whole.view(taken.astype(np.uint8)) > 0] = -1
+    if taken is not None:
+        signs[whole.view(taken.astype(np.uint8)) > 0] = -1
     best: Found | None = None
     for box in _places(np.asarray(signs, np.float32), looks[-1], scale, near):
-        found = _closely(pixels, colours, ratio, looks, area, taken, box)
+        found = cut_in(pixels, colours, looks, area, taken, box, ratio)
         if found is not None and (best is None or found.alike > best.alike):
             best = found
     return best
@@ -100,15 +103,15 @@ def find(pixels: Pixels, colours: Colours, looks: list[Look], area: float, taken
 def _places(signs: Floats, look: Look, scale: float, near: Box | None) -> list[Box]:
     """Gives the most promising boxes, in pixels of the picture, best first."""
     rows, columns = signs.shape
-    tried = []
+    tried: list[tuple[Floats, float, float]] = []
     for factor in SCALES:
-        wide, high = max(3, round(look.width * scale * factor)), max(3, round(look.height * scale * factor))
-        if wide > 1.2 * columns or high > 1.2 * rows:
+        across, down = max(3, round(look.width * scale * factor)), max(3, round(look.height * scale * factor))
+        if across > 1.2 * columns or down > 1.2 * rows:
             continue
-        inner = cv().blur(signs, (wide, high), borderType=cv().BORDER_REPLICATE)
-        outer = cv().blur(signs, (wide * 8 // 5 + 1, high * 8 // 5 + 1), borderType=cv().BORDER_REPLICATE)
+        inner = cv().blur(signs, (across, down), borderType=cv().BORDER_REPLICATE)
+        outer = cv().blur(signs, (across * 8 // 5 + 1, down * 8 // 5 + 1), borderType=cv().BORDER_REPLICATE)
         ring = (2.56 * outer - inner) / 1.56
-        tried.append((inner - 0.6 * ring, wide / scale, high / scale))
+        tried.append((np.asarray(inner - 0.6 * ring, np.float32), across / scale, down / scale))
     if near is not None:
         y, x = np.mgrid[0:rows, 0:columns] / scale
         beyond = (x < near.x0) | (x > near.x1) | (y < near.y0) | (y > near.y1)
@@ -128,11 +131,12 @@ def _places(signs: Floats, look: Look, scale: float, near: Box | None) -> list[B
     return places
 
 
-def _closely(
-    pixels: Pixels, colours: Colours, ratio: Floats, looks: list[Look], area: float, taken: Bits, box: Box
+def cut_in(
+    pixels: Pixels, colours: Colours, looks: list[Look], area: float, taken: Bits | None, box: Box, ratio: Floats | None = None
 ) -> Found | None:
-    """Cuts out what is in a box and says how like the object it is."""
+    """Cuts out what is in a box and says how like the object it is. ``ratio``: how much each colour speaks for the object."""
     height, width = pixels.shape[:2]
+    ratio = colours.logit() if ratio is None else ratio
     window = window_around(box, height, width)
     part = np.asarray(window.view(pixels), np.uint8)
     bins = bins_of(lab_of(part))
@@ -140,10 +144,14 @@ def _closely(
     grey = cv().cvtColor(part, cv().COLOR_BGR2GRAY).astype(np.float32) / 255
     shape = np.clip(signed_distance(expected > 0.3) / (0.12 * np.sqrt(expected.size)), -2, 1)
     logit = guided(grey, np.asarray(ratio[bins] + shape, np.float32), 3, 1e-3)
-    valid = window.valid(height, width) & (window.view(taken.astype(np.uint8)) == 0)
+    valid = window.valid(height, width)
+    if taken is not None:
+        valid &= window.view(taken.astype(np.uint8)) == 0
     logit = connected(np.where(valid, logit, np.float32(-MOST)), (expected > 0.3) & valid)
     there = logit > 0
-    bits = window.paste(logit, height, width) & ~taken
+    bits = window.paste(logit, height, width)
+    if taken is not None:
+        bits &= ~taken
     size = int(np.count_nonzero(bits))
     if size < max(16.0, 0.12 * area) or size > 5 * area or not there.any():
         return None

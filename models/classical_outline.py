@@ -82,10 +82,11 @@ def _path(cost: Floats, start: int | None) -> NDArray[np.intp]:
         total += BEND * 4 * np.abs(np.arange(columns) - start)
     came = np.zeros((rows, columns), np.int64)
     moves = np.arange(-4, 5)
+    price = BEND * np.abs(moves, dtype=np.float32)[:, None]
     padded = np.full(columns + 8, np.inf, np.float32)
     for at in range(1, rows):
         padded[4:-4] = total
-        ways = np.stack([padded[4 + move : 4 + move + columns] + BEND * abs(move) for move in moves])
+        ways = np.lib.stride_tricks.sliding_window_view(padded, columns) + price
         best = ways.argmin(axis=0)
         came[at] = np.arange(columns) + moves[best]
         total = ways[best, np.arange(columns)] + cost[at]
