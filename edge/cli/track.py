@@ -24,7 +24,8 @@ from edge.config import Config
 from edge.errors import InputError, UsageError
 from edge.events import MaskSeen, TrackChanged
 from edge.policy.identity import Following
-from edge.ports import Segmenter, Stop
+from edge.ports import Detector, Segmenter, Stop
+from edge.runtime.eyes import whole
 from edge.runtime.lane import Lane
 from edge.tracks import SegmentPrompt, TrackState
 from edge.values import Box, Mask, VideoFrame
@@ -78,12 +79,15 @@ def track(job: Job, profile: str | None, file: Path | None, *, as_json: bool) ->
 
 async def _track(job: Job, config: Config, output: Output) -> None:
     lane: Lane[Segmenter] = Lane("segmenter", lambda: app.segmenter(config), time_limit=config.segmenter.time_limit)
-    run = _Run(job, lane, output)
+    detector = app.build_engines(config, ("detector",)).detector
+    run = _Run(job, lane, detector, output)
     try:
         await lane.open()
         await run.follow()
     finally:
         await lane.close()
+        if detector is not None:
+            await detector.close()
         run.summary()
 
 
@@ -103,9 +107,10 @@ class _Seen:
 
 
 class _Run:
-    def __init__(self, job: Job, lane: Lane[Segmenter], output: Output) -> None:
+    def __init__(self, job: Job, lane: Lane[Segmenter], detector: Lane[Detector] | None, output: Output) -> None:
         self._job = job
         self._lane = lane
+        self._detector = detector
         self._output = output
         self._objects = {number: _Seen() for number in range(1, len(job.prompts) + 1)}
         self._folder = MaskFolder(job.out) if job.out is not None else None
@@ -158,7 +163,8 @@ class _Run:
         if not self._frames:
             for prompt in self._job.prompts:
                 prompt.check(*frame.pixels.shape[:2])
-            masks = tuple([await self._lane.call(_adding(frame, n, p)) for n, p in enumerate(self._job.prompts, 1)])
+            prompts = [await self._meant(frame, prompt) for prompt in self._job.prompts]
+            masks = tuple([await self._lane.call(_adding(frame, n, p)) for n, p in enumerate(prompts, 1)])
             for mask in masks:
                 if not mask.area:
                     raise InputError(f"object {mask.object_id}: nothing could be told apart there")
@@ -170,6 +176,9 @@ class _Run:
         self._frames += 1
         self._took.append(self._now - began)
         return masks
+
+    async def _meant(self, frame: VideoFrame, prompt: SegmentPrompt) -> SegmentPrompt:
+        return prompt if self._detector is None else await whole(self._lane, self._detector, frame, prompt)
 
     def _tell(self, frame: VideoFrame, masks: Sequence[Mask]) -> tuple[Mask, ...]:
         """Prints what was seen; gives the masks to write: what is lost has none, whatever the engine guesses."""

@@ -19,7 +19,7 @@ from enum import Enum
 
 from edge.policy import nouns
 from edge.policy.colours import NAMES
-from edge.values import Box
+from edge.values import Box, Detection
 
 Point = tuple[float, float]
 
@@ -254,3 +254,17 @@ def _cost(box: Box, relation: Relation, before: Box) -> float | None:
     }
     fits, cost = holds[relation]
     return cost if fits else None
+
+
+WHOLE = 4.0
+"""A detector's box around a point means the whole of which a part was cut out there, if it is at most so many times as large.
+Of the clicks on the shared videos the dog's is 1.5, the cup's 1.05, a child's shirt 3.8, and a ball before a juggler 22."""
+
+
+def whole(point: tuple[float, float], part: Box, things: Sequence[Detection]) -> Detection | None:
+    """Gives the thing that is meant by a point where ``part`` was cut out; None where the detector knows none there."""
+    x, y = point
+    around = [one for one in things if one.box.x0 <= x < one.box.x1 and one.box.y0 <= y < one.box.y1]
+    size = part.width * part.height
+    fitting = [one for one in around if one.box.width * one.box.height <= WHOLE * size]
+    return min(fitting, key=lambda one: one.box.width * one.box.height, default=None)

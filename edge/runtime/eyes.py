@@ -18,6 +18,7 @@ from edge.channel import Channel, Overflow
 from edge.config import Config
 from edge.errors import EngineError, EngineMissing, InputError, NearsightError, UsageError
 from edge.events import Event, MaskSeen, Notice, ThingsSeen, TrackChanged
+from edge.policy import choosing
 from edge.policy.identity import Following, Likeness
 from edge.ports import Detector, Segmenter, Stop
 from edge.runtime.lane import Lane
@@ -151,6 +152,8 @@ class SessionEyes:
         """Begins to follow what is meant. Raises InputError, UsageError, EngineMissing and what engines raise."""
         if len(self._followed) >= self._limit:
             raise UsageError(f"{self._limit} objects are followed already: stop following one first")
+        if self._detector is not None:
+            prompt = await whole(self._lane(), self._detector, frame, prompt)
         number = next(self._ids)
         mask = await self._lane().call(lambda engine, stop: engine.add(frame, prompt, number))
         box = mask.box
@@ -327,6 +330,23 @@ class SessionEyes:
             one.track, state=TrackState.FOLLOWED, box=seen, t_ns=frame.t_ns, seen_ns=frame.t_ns, mask=mask, sure=sure
         )
         self._tell_change(one, "found")
+
+
+async def whole(
+    segmenter: Lane[Segmenter], detector: Lane[Detector], frame: VideoFrame, prompt: SegmentPrompt
+) -> SegmentPrompt:
+    """Gives the prompt with the box of the thing that a single point lies on: a click on a part means all of it.
+
+    Raises InputError and what engines raise.
+    """
+    if len(prompt.points) != 1 or prompt.box is not None:
+        return prompt
+    prompt.check(*frame.pixels.shape[:2])
+    part = (await segmenter.call(lambda engine, stop: engine.cut_out(frame, prompt))).box
+    if part is None:
+        return prompt
+    thing = choosing.whole(prompt.points[0], part, await detector.call(lambda engine, stop: engine.detect(frame)))
+    return replace(prompt, box=thing.box) if thing is not None else prompt
 
 
 def mask_seen(track: Track, frame: VideoFrame, age_ms: float, file: str = "") -> MaskSeen:

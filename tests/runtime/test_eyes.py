@@ -16,7 +16,7 @@ from edge.runtime.engines import Engines
 from edge.runtime.lane import Lane
 from edge.runtime.virtual import VirtualLoop
 from edge.tracks import SegmentPrompt, TrackState, Watched, WatchRule
-from edge.values import Box, Pixels, VideoFrame
+from edge.values import Box, Detection, Pixels, VideoFrame
 from models.fakes_sight import FakeDetector, FakeSegmenter
 from tests.runtime.stage import Stage, play
 
@@ -201,3 +201,13 @@ async def test_views_give_the_newest_and_end_with_the_session() -> None:
         stage.session.end("test")
         await stage.session.over()
         await watch(lambda: False)
+
+
+@pytest.mark.parametrize(("size", "expected"), [((60, 60), Box(20, 20, 80, 80)), ((200, 200), None)])
+async def test_a_point_on_a_part_means_the_thing_that_has_a_name(size: tuple[int, int], expected: Box | None) -> None:
+    thing = Detection("cup", Box(20, 20, 20 + size[0], 20 + size[1]), 0.9)
+    segmenter = FakeSegmenter()
+    async with looking(segmenter, FakeDetector([[thing]])) as (stage, _):
+        frame = await newest(stage, view((RED, 40, 40)))
+        await stage.session.eyes.follow(frame, ON_RED)
+        assert segmenter.prompts[-1][1].box == expected, "what is far larger than what was pointed at is something else"
