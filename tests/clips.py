@@ -197,9 +197,9 @@ class _Film:
     def _placed(self, pose: Pose) -> NDArray[np.float64]:
         """From a sprite's pixels to the picture's."""
         scale = pose.size * self._height / SPRITE
-        turned = cv2.getRotationMatrix2D((SPRITE / 2, SPRITE / 2), pose.angle, scale)
-        turned[:, 2] += pose.x * self._width - SPRITE / 2, pose.y * self._height - SPRITE / 2
-        return np.asarray(turned, np.float64)
+        turned = np.array(cv2.getRotationMatrix2D((SPRITE / 2, SPRITE / 2), pose.angle, scale), np.float64)
+        turned[:, 2] += np.array([pose.x * self._width - SPRITE / 2, pose.y * self._height - SPRITE / 2])
+        return turned
 
     def _draw(self, sprite: Sprite) -> tuple[Pixels, NDArray[np.float32]]:
         """Gives a sprite's colours and its outline, 0 to 1."""
@@ -224,4 +224,4 @@ class _Film:
         mix = 1 / (1 + np.exp(-2 * (mix - mix.mean()) / mix.std()))
         first, second = (np.array(colour, np.float32) for colour in colours)
         picture = first + mix[..., None] * (second - first)
-        return np.clip(picture + self._rng.normal(0, 6, (*size, 1)), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(picture + self._rng.normal(0, 6, (*size, 1)), 0, 255), np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -33,7 +34,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     named = [table["model"] for table in load_profile(PROFILE).values() if isinstance(table, dict) and "model" in table]
     rows, files = [], {}
     for entry in (shipped.entries[name] for name in dict.fromkeys(named) if name in shipped.entries):
-        row = {"name": entry.name, "task": entry.task, "licence": entry.licence, "terms": entry.terms, "memory_mb": 10}
+        row: dict[str, Any] = {
+            "name": entry.name,
+            "task": entry.task,
+            "licence": entry.licence,
+            "terms": entry.terms,
+            "memory_mb": 10,
+        }
         row["file"] = [{"name": file.name} for file in entry.files]
         for file, told in zip(entry.files, row["file"], strict=True):
             data = content(file.name)

@@ -38,9 +38,8 @@ def hub(line: Hub) -> Hub:
 
 
 def wanted(hub: Hub, folder: Path, **changes: Any) -> Wanted:
-    return Wanted(
-        **{"model": "tiny", "address": f"{hub.address}/m.gguf", "part": folder / "m.gguf", "bytes": len(DATA)} | changes
-    )
+    usual: dict[str, Any] = {"model": "tiny", "address": f"{hub.address}/m.gguf", "part": folder / "m.gguf", "bytes": len(DATA)}
+    return Wanted(**usual | changes)
 
 
 @given(at=st.lists(st.integers(0, len(DATA)), max_size=4))
