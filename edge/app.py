@@ -418,7 +418,7 @@ def build_engines(config: Config, only: Collection[str] | None = None) -> Engine
     if config.translator.engine != "none":
         log.warning("translator: %s is not used by this release", config.translator.engine)
     wanted = [port for port in ENGINES if port in Engines.__slots__ and (only is None or port in only)]
-    lanes = {port: _lane(port, config) for port in wanted}
+    lanes = {port: lane(port, config) for port in wanted}
     _, too_much = memory_plan(config, only)
     if too_much:
         raise OutOfMemory(f"the profile {config.profile} does not fit: {too_much}")
@@ -441,7 +441,8 @@ def segmenter(config: Config) -> Segmenter:
     return made
 
 
-def _lane(port: str, config: Config) -> Lane[Any] | None:
+def lane(port: str, config: Config) -> Lane[Any] | None:
+    """Makes the engine of one port, on a lane; None where it has none. Raises what ``build_engines`` raises but OutOfMemory."""
     first = _build(port, config)
     if first is None:
         return None

@@ -106,6 +106,10 @@ class Box:
         """Pixels from left to right."""
         return self.x1 - self.x0
 
+    def corners(self, digits: int = 1) -> list[float]:
+        """Left, top, right, bottom, rounded, as they stand in events and reports."""
+        return [round(side, digits) for side in (self.x0, self.y0, self.x1, self.y1)]
+
     @property
     def centre(self) -> tuple[float, float]:
         """The middle: x, y."""

@@ -38,7 +38,7 @@ def silence(seconds: float) -> Pcm:
     return np.zeros(round(seconds * SAMPLE_RATE), np.int16)
 
 
-class _Fake:
+class Fake:
     """What all fakes share."""
 
     def __init__(self, spend: Spend = spend_real) -> None:
@@ -60,7 +60,7 @@ class _Fake:
         self.closed += 1
 
 
-class FakeWake(_Fake):
+class FakeWake(Fake):
     """Hears a word in every run of samples that equals its mark."""
 
     MARK = 31_000
@@ -78,7 +78,7 @@ class FakeWake(_Fake):
         """Nothing to forget."""
 
 
-class FakeVoiceActivity(_Fake):
+class FakeVoiceActivity(Fake):
     """Calls loud windows speech; the mark of the fake wake word is not."""
 
     def __init__(self, window: int = 320) -> None:
@@ -94,7 +94,7 @@ class FakeVoiceActivity(_Fake):
         """Nothing to forget."""
 
 
-class FakeEndOfTurn(_Fake):
+class FakeEndOfTurn(Fake):
     """Gives the scripted probabilities, one a pause; the last one for ever."""
 
     def __init__(self, probabilities: Sequence[float] = (1.0,), *, cost: float = 0.0, spend: Spend = spend_real) -> None:
@@ -108,7 +108,7 @@ class FakeEndOfTurn(_Fake):
         return self._probabilities.pop(0) if len(self._probabilities) > 1 else self._probabilities[0]
 
 
-class FakeRecogniser(_Fake):
+class FakeRecogniser(Fake):
     """Gives the scripted texts, one an utterance; a partial shows as many words as the share of ``seconds`` that was heard."""
 
     def __init__(self, texts: Sequence[str], *, cost: float = 0.0, seconds: float = 1.0, spend: Spend = spend_real) -> None:
@@ -147,7 +147,7 @@ class _FakeStream:
         self._text = ""
 
 
-class FakeLanguageModel(_Fake):
+class FakeLanguageModel(Fake):
     """Writes the scripted answers, a word a token."""
 
     def __init__(
@@ -180,7 +180,7 @@ class FakeLanguageModel(_Fake):
         return len(text.split())
 
 
-class FakeVoice(_Fake):
+class FakeVoice(Fake):
     """Speaks a tone, ``per_word`` seconds a word, in chunks of 20 ms."""
 
     def __init__(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from edge.errors import InputError
 from edge.ports import Stop
 from edge.tracks import SegmentPrompt
-from edge.values import Box, Detection, EngineInfo, Mask, Pixels, VideoFrame
-from models.fakes import Spend, spend_real
+from edge.values import Box, Detection, Mask, Pixels, VideoFrame
+from models.fakes import Fake, Spend, spend_real
 
 Bgr = tuple[int, int, int]
 Bits = NDArray[np.bool_]
@@ -59,33 +59,18 @@ def _runs(filled: Bits) -> Iterator[slice]:
         yield slice(start, end)
 
 
-class _Fake:
+class _Seeing(Fake):
     """What both share."""
 
     def __init__(self, cost: float, spend: Spend) -> None:
+        super().__init__(spend)
         self.cost = cost
         """Seconds that a picture costs."""
-        self.spend = spend
-        self.opened = 0
-        self.closed = 0
         self.seen: list[VideoFrame] = []
         """The pictures that were looked at."""
 
-    @property
-    def info(self) -> EngineInfo:
-        """Says that it is a fake."""
-        return EngineInfo(f"fake {type(self).__name__}", "0")
 
-    def open(self) -> None:
-        """Counts."""
-        self.opened += 1
-
-    def close(self) -> None:
-        """Counts."""
-        self.closed += 1
-
-
-class FakeSegmenter(_Fake):
+class FakeSegmenter(_Seeing):
     """Follows the block of the prompt's colour that is nearest to where its object was, no block for two objects.
 
     The colour is that of the first point that is wanted, else of the box's or the mask's middle. An object of ``script`` has
@@ -184,7 +169,7 @@ class FakeSegmenter(_Fake):
         return Mask(one, bits, SCORE if bits.any() else 0.0, _appearance(colour))
 
 
-class FakeDetector(_Fake):
+class FakeDetector(_Seeing):
     """Finds the blocks of pure colour, calls them by ``colours``' names; or gives the script's entries, the last for ever."""
 
     def __init__(

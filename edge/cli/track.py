@@ -79,7 +79,7 @@ def track(job: Job, profile: str | None, file: Path | None, *, as_json: bool) ->
 
 async def _track(job: Job, config: Config, output: Output) -> None:
     lane: Lane[Segmenter] = Lane("segmenter", lambda: app.segmenter(config), time_limit=config.segmenter.time_limit)
-    detector = app.build_engines(config, ("detector",)).detector
+    detector = app.lane("detector", config)
     run = _Run(job, lane, detector, output)
     try:
         await lane.open()

@@ -28,6 +28,7 @@ from edge.values import Box, Detection, Mask, VideoFrame
 
 log = logging.getLogger(__name__)
 
+NO_DETECTOR = "this profile has no detector: run nearsight models pull fastestdet"
 WATCHED_PER_SECOND = 5.0
 """Pictures a second that are looked at while things are watched over and none is followed."""
 TOLD_NS = 500_000_000
@@ -137,10 +138,8 @@ class SessionEyes:
 
     async def things(self, frame: VideoFrame) -> tuple[Detection, ...]:
         """Gives the things in a picture that have names. Raises EngineMissing and what engines raise."""
-        if self._detector is None:
-            raise EngineMissing("this profile has no detector: run nearsight models pull fastestdet")
-        found = await self._detector.call(lambda engine, stop: engine.detect(frame))
-        seen = tuple({"label": one.label, "score": round(one.score, 3), "box": _corners(one.box)} for one in found)
+        found = await self._things(frame)
+        seen = tuple({"label": one.label, "score": round(one.score, 3), "box": tuple(one.box.corners())} for one in found)
         self._emit(ThingsSeen(t_ns=frame.t_ns, things=seen))
         return found
 
@@ -184,7 +183,7 @@ class SessionEyes:
     def watch(self, rule: WatchRule) -> int:
         """Begins to watch; gives the rule's number. Raises EngineMissing where nothing could see what it watches for."""
         if rule.object_id is None and rule.label and self._detector is None:
-            raise EngineMissing("this profile has no detector: run nearsight models pull fastestdet")
+            raise EngineMissing(NO_DETECTOR)
         number = self._watching.add(rule)
         self._news.set()
         return number
@@ -301,7 +300,8 @@ class SessionEyes:
         return lost and frame.t_ns - one.searched_ns >= SEARCH_NS
 
     async def _things(self, frame: VideoFrame) -> tuple[Detection, ...]:
-        assert self._detector is not None
+        if self._detector is None:
+            raise EngineMissing(NO_DETECTOR)
         return await self._detector.call(lambda engine, stop: engine.detect(frame))
 
     async def _search(self, frame: VideoFrame, things: tuple[Detection, ...]) -> None:
@@ -359,12 +359,8 @@ def mask_seen(track: Track, frame: VideoFrame, age_ms: float, file: str = "") ->
         label=track.label,
         state=track.state.value,
         score=round(mask.score, 3) if mask is not None else 0.0,
-        box=_corners(track.box) if mask is not None else (),
+        box=tuple(track.box.corners()) if mask is not None else (),
         area=mask.area if mask is not None else 0,
         age_ms=round(age_ms, 1),
         file=file,
     )
-
-
-def _corners(box: Box) -> tuple[float, ...]:
-    return tuple(round(side, 1) for side in (box.x0, box.y0, box.x1, box.y1))

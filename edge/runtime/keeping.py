@@ -18,7 +18,6 @@ from edge.config import WatchConfig
 from edge.errors import StorageError
 from edge.policy.watching import Look
 from edge.tracks import WatchRule
-from edge.values import Box
 
 CLIP = "clip.mp4"
 SHEET = "sheet.jpg"
@@ -125,16 +124,11 @@ def evidence(rule: WatchRule, look: Look) -> list[dict[str, Any]]:
     if rule.object_id is not None:
         tracks = [track for track in look.tracks if track.object_id == rule.object_id]
         return [
-            {"media_s": seconds, "name": rule.label, "state": one.state.value, "box": corners(one.box), "sure": one.sure}
+            {"media_s": seconds, "name": rule.label, "state": one.state.value, "box": one.box.corners(3), "sure": one.sure}
             for one in tracks
         ]
     found = [thing for thing in look.detections or () if thing.label == rule.label]
     return [
-        {"media_s": seconds, "name": one.label, "state": f"seen, {one.score:.2f}", "box": corners(one.box), "sure": True}
+        {"media_s": seconds, "name": one.label, "state": f"seen, {one.score:.2f}", "box": one.box.corners(3), "sure": True}
         for one in found[:3]
     ]
-
-
-def corners(box: Box) -> list[float]:
-    """A box for a report: left, top, right, bottom."""
-    return [round(side, 3) for side in (box.x0, box.y0, box.x1, box.y1)]

@@ -23,7 +23,7 @@ from edge.policy.motion import Motion
 from edge.policy.watching import Fired, Look, Watch
 from edge.ports import ClipWriter, Notifier
 from edge.runtime.keeper import Keeper, Kept, within
-from edge.runtime.keeping import corners, evidence
+from edge.runtime.keeping import evidence
 from edge.runtime.lane import Lane
 from edge.tracks import Track, WatchRule
 from edge.values import Detection, EngineInfo, Message, Prompt, VideoFrame
@@ -358,7 +358,7 @@ class Watching:
                 "what": rule.what.value,
                 "label": rule.label,
                 "object": rule.object_id,
-                "zone": corners(zone) if zone is not None else None,
+                "zone": zone.corners(3) if zone is not None else None,
             },
             "text": fired.text,
             "sure": event.sure,
@@ -367,7 +367,7 @@ class Watching:
             "media_s": round(event.t_ns / 1e9, 3),
             "since_s": round(fired.since_ns / 1e9, 3),
             "clip_from_s": round(kept.first_ns / 1e9, 3),
-            "box": corners(fired.box) if fired.box is not None else [],
+            "box": fired.box.corners(3) if fired.box is not None else [],
             "again": event.again,
             "tracks": event.evidence,
             "models": dict(self._models),

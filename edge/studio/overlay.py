@@ -35,12 +35,12 @@ def text_overlay(line: TextLine) -> Overlay:
     """A line of text: its box, or the turned rectangle that the box encloses."""
     overlay: dict[str, Any] = {"kind": "text", "label": line.text, "score": round(line.confidence, 3)}
     turned = _turned(line.box, line.angle)
-    return {**overlay, "polygon": turned} if turned is not None else {**overlay, "box": _corners(line.box)}
+    return {**overlay, "polygon": turned} if turned is not None else {**overlay, "box": line.box.corners()}
 
 
 def code_overlay(code: Code) -> Overlay:
     """A code with what it encodes."""
-    return {"kind": "code", "label": f"{code.kind} {code.data}", "score": 1.0, "box": _corners(code.box)}
+    return {"kind": "code", "label": f"{code.kind} {code.data}", "score": 1.0, "box": code.box.corners()}
 
 
 def detection_overlay(detection: Detection) -> Overlay:
@@ -49,7 +49,7 @@ def detection_overlay(detection: Detection) -> Overlay:
         "kind": "detection",
         "label": detection.label,
         "score": round(detection.score, 3),
-        "box": _corners(detection.box),
+        "box": detection.box.corners(),
     }
 
 
@@ -68,7 +68,7 @@ def track_overlay(track: Track, longest: int) -> Overlay:
         "label": track.label,
         "state": track.state.value,
         "sure": track.sure,
-        "box": _corners(track.box),
+        "box": track.box.corners(),
     }
     if track.mask is None:
         return overlay
@@ -84,10 +84,6 @@ def run_lengths(mask: Mask) -> list[int]:
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     counts = np.diff(np.concatenate([[0], edges, [flat.size]]))
     return [0, *counts.tolist()] if flat.size and flat[0] else counts.tolist()
-
-
-def _corners(box: Box) -> list[float]:
-    return [round(side, 1) for side in (box.x0, box.y0, box.x1, box.y1)]
 
 
 def _turned(box: Box, angle: float) -> list[list[float]] | None:
