@@ -34,11 +34,18 @@ class EngineConfig:
     """0 takes what suits the engine and the machine."""
     time_limit: float = 20.0
     """Seconds for one call or one item; an engine that takes longer is replaced."""
+    url: str = ""
+    """Where the server of a remote engine is: ``http://HOST:PORT/v1`` for ``openai``, ``tcp://HOST:PORT`` for ``wyoming``."""
+    key_env: str = ""
+    """The environment variable that holds the key of a remote engine: keys stand in no file, so in no recording either."""
+    fallback: str = "bundled"
+    """The profile whose engine takes over while a remote one fails; ``none`` for no other."""
 
     def __post_init__(self) -> None:
         _check(self.threads >= 0, "threads", "must not be negative")
         _check(self.time_limit > 0, "time_limit", "must be above 0")
         _check(self.device in ("cpu", "cuda", "auto"), "device", "must be cpu, cuda or auto")
+        _check(not self.url or "://" in self.url, "url", "must begin with http://, https:// or tcp://")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@
     │   ├── EngineMissing          its package is not installed
     │   ├── EngineFailed           it raised
     │   │   ├── OutOfMemory        what it needed did not fit
-    │   │   └── DeviceMissing      the GPU that was asked for, or its libraries, are not there
+    │   │   ├── DeviceMissing      the GPU that was asked for, or its libraries, are not there
+    │   │   └── RemoteFailed       a server elsewhere is not reached, too slow, or spoke nonsense (retryable)
+    │   │       └── RemoteRefused  it answered, and will refuse again: a wrong key, a model that it lacks
     │   ├── EngineHung             it passed its time limit (retryable: its lane is replaced)
     │   └── EngineFlooded          it gave more than its bound
     ├── LinkError                  the glasses went away or spoke nonsense (retryable)
@@ -155,6 +157,28 @@ class DeviceMissing(EngineFailed):
     """The GPU that was asked for is not there, or its libraries do not load."""
 
     code = "device_missing"
+
+
+class RemoteFailed(EngineFailed):
+    """A server elsewhere could not be reached, took too long, or answered with what its protocol does not allow.
+
+    ``after`` is how many seconds it asked to be left alone (HTTP's Retry-After), 0 where it did not.
+    """
+
+    code = "remote"
+    retryable = True
+    spoken = "Sorry, I could not reach the server."
+
+    def __init__(self, text: str, after: float = 0.0) -> None:
+        super().__init__(text)
+        self.after = after
+
+
+class RemoteRefused(RemoteFailed):
+    """A server elsewhere answered, and will refuse the same again: a wrong key, an unknown model, a request that it rejects."""
+
+    code = "remote_refused"
+    retryable = False
 
 
 class EngineHung(EngineError):

@@ -312,6 +312,17 @@ def link_changed(condition: Condition, t_ns: int) -> LinkChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteChanged(Event):
+    """Which engines send what they are given to servers: told at the start where there are any, and whenever it changes."""
+
+    event = "remote"
+    ports: Mapping[str, str]
+    """Ports by name, each with the ``HOST:PORT`` that it sends to; none where every engine runs in this process."""
+    leaves: bool
+    """Whether any of the servers is on another machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice(Event):
     """Something the wearer or the tester should know that is not a failure: recording began, a frame rate fell."""
 

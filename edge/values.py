@@ -308,4 +308,6 @@ class EngineInfo:
     version: str
     model: str = ""
     licence: str = ""
+    remote: str = ""
+    """``HOST:PORT`` of the server that its input is sent to now; empty where it stays in this process."""
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -1,7 +1,7 @@
 """Reads the import statements of the packages and says which of them break the plan.
 
 Inside ``edge`` imports go down only: contract < policy < runtime < skills < composition. ``models`` and ``phone_bridge``
-know the contract and never each other; ``edge/app.py`` alone knows all three; nobody knows ``tests`` or ``tools``. Imports
+know the contract and never each other; ``edge/app`` alone knows all three; nobody knows ``tests`` or ``tools``. Imports
 inside functions count like any other, and so do imports for types alone and ``importlib.import_module("a.literal.name")``.
 """
 
@@ -200,8 +200,8 @@ def _faults_of(path: Path, module: str, item: Import, owners: Mapping[str, tuple
     if top in CHECKOUT:
         yield f"imports {item.module}, which is not shipped"
     elif top in PACKAGES and top != home and not (top == "edge" and item.module in CONTRACT):
-        if module != COMPOSITION_ROOT:
-            yield f"{home} imports {item.module}: only edge/app.py joins the packages"
+        if module != COMPOSITION_ROOT and not module.startswith(f"{COMPOSITION_ROOT}."):
+            yield f"{home} imports {item.module}: only edge/app joins the packages"
     elif top == home == "edge":
         here, there = layer(module), layer(item.module)
         if here is not None and there is not None and there > here:

@@ -25,7 +25,6 @@ TEXT = {".py", ".pyi", ".md", ".toml", ".txt", ".sh", ".html", ".js", ".css", ".
 
 MAX_LINES = 400
 LONGER: dict[str, str] = {
-    "edge/app.py": "the composition root: a short function for each engine and each kind of link",
     "edge/ports.py": "what every engine and link promises, side by side",
     "edge/runtime/session.py": "the one owner of a turn: in two files its state would have two owners",
 }
@@ -49,11 +48,11 @@ PUBLIC = {
     "edge.errors": (
         "ConfigError DeviceMissing EngineError EngineFailed EngineFlooded EngineHung EngineMissing FetchFailed InputError "
         "LinkError ModelCorrupt ModelError ModelMissing NearsightError NoView NotAgreed NotAudio NotPicture OutOfMemory "
-        "StorageError TooLarge UsageError"
+        "RemoteFailed RemoteRefused StorageError TooLarge UsageError"
     ),
     "edge.events": (
         "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged MaskSeen Notice PartialHeard "
-        "PhotoTaken ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen ThingsSeen "
+        "PhotoTaken RemoteChanged ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen ThingsSeen "
         "TrackChanged TurnEnded WatchFired Woke earlier final_heard link_changed"
     ),
     "edge.ports": (

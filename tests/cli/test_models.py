@@ -30,7 +30,7 @@ def content(name: str) -> bytes:
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """Holds every model of a profile, a few kilobytes each, and an owner's catalogue that tells their hashes or none."""
-    shipped = Catalogue.load(Path(app.__file__).parents[1] / "models" / "catalog.toml", tmp_path)
+    shipped = Catalogue.load(Path(app.__file__).parents[2] / "models" / "catalog.toml", tmp_path)
     named = [table["model"] for table in load_profile(PROFILE).values() if isinstance(table, dict) and "model" in table]
     rows, files = [], {}
     for entry in (shipped.entries[name] for name in dict.fromkeys(named) if name in shipped.entries):
@@ -126,14 +126,14 @@ def test_a_catalogue_with_an_error_stops_every_command_in_one_line(
 
 
 def test_the_profile_auto_is_explained_in_one_line(nearsight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "machine", lambda gpu=True: Machine(2_000, 1_500, cores=4))
+    monkeypatch.setattr("models.machine.this_machine", lambda gpu=True: Machine(2_000, 1_500, cores=4))
     outcome = nearsight("models", "list", "--profile", "auto")
     assert outcome.status == 0 and "needed by the profile bundled" in outcome.out
     assert outcome.err == "nearsight: profile bundled: 2.0 GB of memory, 4 cores, no GPU: phone asks for 4.5 GB and 4 cores\n"
 
 
 def test_the_doctor_says_what_does_not_fit_and_how_fast_it_may_be(nearsight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "machine", lambda gpu=True: Machine(2_000, 1_500, cores=4))
+    monkeypatch.setattr("models.machine.this_machine", lambda gpu=True: Machine(2_000, 1_500, cores=4))
     checks = {row["check"]: row for row in nearsight("doctor", "--profile", PROFILE, "--json").rows}
     assert not checks["memory budget"]["ok"] and "1,500 are free" in checks["memory budget"]["detail"]
     assert "not measured" in checks["speed llama-3.2-1b-instruct"]["detail"]
@@ -144,13 +144,15 @@ def test_the_doctor_says_what_does_not_fit_and_how_fast_it_may_be(nearsight: Com
 def test_what_does_not_fit_is_refused_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     none = {port: {"engine": "none"} for port in app.ENGINES}
     config = app.load_config(None, None, none)
-    monkeypatch.setattr(app, "memory_plan", lambda config, only=None: ((), "9,000 MB of memory are needed and 1,500 are free"))
+    monkeypatch.setattr(
+        "edge.app.engines.memory_plan", lambda config, only=None: ((), "9,000 MB of memory are needed and 1,500 are free")
+    )
     with pytest.raises(OutOfMemory, match="the profile bundled does not fit: 9,000 MB"):
         app.build_engines(config)
 
 
 def test_an_owner_who_knows_better_sets_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "machine", lambda gpu=True: Machine(2_000, 500, cores=4))
+    monkeypatch.setattr("models.machine.this_machine", lambda gpu=True: Machine(2_000, 500, cores=4))
     _, too_much = app.memory_plan(app.load_config())
     assert "500 are free" in too_much
     _, too_much = app.memory_plan(app.load_config(None, None, {"memory_budget_mb": 4_000.0}))
