@@ -19,7 +19,7 @@ import numpy as np
 from edge.channel import Channel, Overflow
 from edge.clock import MediaClock
 from edge.errors import LinkError
-from edge.events import Event
+from edge.events import Event, RemoteChanged
 from edge.values import CHUNK_SAMPLES, AudioChunk, Condition, Pcm, VideoFrame
 from phone_bridge import control
 from phone_bridge.control import Message, StillChunk
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CAPTIONS = frozenset("state wake partial final speak barge_in pause resume turn notice error link track watch".split())
+CAPTIONS = frozenset("state wake partial final speak barge_in pause resume turn notice error link track watch remote".split())
 """The events that a page shows."""
 SILENT_S = 1.5
 """Nothing at all for so long, from a device whose microphone is on, means that it is out of reach."""
@@ -79,6 +79,7 @@ class WebRtcGlasses:
         self._state = _State.EXPECTED
         self._peer: Peer | None = None
         self._private = False
+        self._remote: RemoteChanged | None = None
         self._impairment: Impairment | None = None
         self._condition = Condition(present=False)
         self._clock = MediaClock(self._loop.time())
@@ -223,12 +224,12 @@ class WebRtcGlasses:
             self._photos.snap()
 
     def tell(self, event: Event) -> None:
-        """Sends what a page shows as captions and lights."""
+        """Sends what a page shows as captions and lights; where engines are is told to every page that comes."""
+        self._remote = event if isinstance(event, RemoteChanged) else self._remote
         if event.event not in CAPTIONS or self._peer is None or not self._peer.has_channel:
             return
-        line = event.as_json()
-        line.pop("words", None)  # their times are for tools, and a long question's would not fit into a message
-        line.pop("folder", None)  # a path of this machine
+        # Times of words are for tools, and a long question's would not fit into a message; a folder is a path of this machine.
+        line = {key: value for key, value in event.as_json().items() if key not in ("words", "folder")}
         self._unsent += not self._send("event", event=line)
 
     def counters(self) -> Mapping[str, int | float]:
@@ -318,6 +319,8 @@ class WebRtcGlasses:
         peer.send(control.message("welcome", wearer=self.wearer, version=self._version, keep_s=self._keep))
         if self._private:
             peer.send(control.message("privacy", on=True))
+        if self._remote is not None:
+            self.tell(self._remote)
         self._ping(self._loop.time())
 
     def _send(self, kind: str, **fields: object) -> bool:

@@ -93,7 +93,9 @@ class Ears:
     def info(self) -> EngineInfo:
         """All engines' names."""
         parts = [part.info for part in self._parts()]
-        return EngineInfo(" + ".join(part.name for part in parts) or "none", ", ".join(part.version for part in parts))
+        remote = self._wake.info.remote if self._wake is not None else ""
+        names, versions = " + ".join(part.name for part in parts) or "none", ", ".join(part.version for part in parts)
+        return EngineInfo(names, versions, remote=remote)
 
     def _parts(self) -> list[Engine]:
         return [part for part in (self._echo, self._subtractor, self._wake, self._spotter, self._voice) if part is not None]
@@ -203,6 +205,11 @@ class Engines:
         """All lanes there are."""
         found = (getattr(self, item.name) for item in fields(self))
         return tuple(lane for lane in found if lane is not None)
+
+    def remotes(self) -> dict[str, str]:
+        """The ports whose engine sends what it is given to a server now, and the server's ``HOST:PORT``."""
+        found = {"wake" if lane.name == "ears" else lane.name: lane.engine.info.remote for lane in self.lanes()}
+        return {port: server for port, server in found.items() if server}
 
     async def open(self, but: Collection[str] = ()) -> None:
         """Loads every engine but those named, one after the other; what was loaded is freed again when one fails."""

@@ -44,6 +44,7 @@ from edge.policy.signals import Said, State
 from edge.ports import Link, Notifier
 from edge.runtime.aside import chime, say
 from edge.runtime.device import Device, Recording
+from edge.runtime.elsewhere import Elsewhere
 from edge.runtime.engines import Engines
 from edge.runtime.eyes import SessionEyes
 from edge.runtime.listener import Attempt, Listener
@@ -131,6 +132,7 @@ class Session:
         )
         phrases = tuple(commands(phrase for skill in skills for phrase in skill.phrases))
         self.listener = Listener(config, engines, self, self.device.reference, phrases)
+        self._elsewhere = Elsewhere(engines, emit=self.emit, tell=self._tell, now_ns=self.now_ns)
         self._turn: Turn | None = None
         self._turns = 0
         self._attempts: dict[Attempt, Turn] = {}
@@ -168,6 +170,7 @@ class Session:
                 ]
                 group.create_task(self._warm_up())
                 self._announce_recording()
+                self._elsewhere.look()
                 ending = group.create_task(self._ending.wait())
                 await asyncio.wait([ending, sources[-1]], return_when=asyncio.FIRST_COMPLETED)
                 if not self._ending.is_set():
@@ -506,6 +509,7 @@ class Session:
         self.speaker.release("speech")
         self._turn = None
         self._idle.set()
+        self._elsewhere.look()
         if not turn.done.done():
             turn.done.set_result(ended)
 

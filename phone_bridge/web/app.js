@@ -241,6 +241,7 @@ class App {
     if (event.event === "state") this.face.showSession(event.state);
     else if (event.event === "pause") this.face.showSession("paused");
     else if (event.event === "resume") this.face.showSession("speaking");
+    else if (event.event === "remote") this.face.showRemote(event.ports, event.leaves);
     else if (event.event === "notice" || event.event === "error") this.announcer.note(event.text);
   }
 

@@ -4,7 +4,7 @@
 import { split } from "./captions.js";
 import { clock, h, words } from "./dom.js";
 import { request } from "./feed.js";
-import { tracked } from "./messages.js";
+import { remotely, tracked } from "./messages.js";
 
 const KEPT = 80;
 
@@ -39,6 +39,7 @@ export class Conversation {
       case "notice": this.#remark("note", event.text); break;
       case "error": this.#remark("fault", event.text); break;
       case "track": this.#remark("note", tracked(event)); break;
+      case "remote": this.#remark("note", remotely(event.ports)); break;
       case "watch": this.#watched(event); break;
       case "link": this.#link(event.present); break;
       case "end": this.#remark("note", `session over: ${event.reason}`); break;

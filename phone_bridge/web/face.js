@@ -1,7 +1,7 @@
 // @ts-check
 /** How the page looks in each state: one name decides glyph, word, hint and outline. */
 
-import { CONNECTION, FACES, LABELS } from "./messages.js";
+import { CONNECTION, FACES, LABELS, remotely } from "./messages.js";
 
 const GLYPHS = {
   off: "power", starting: "search", connecting: "search", lost: "lost", idle: "mic", holding: "waves", listening: "waves",
@@ -87,6 +87,16 @@ export class Face {
     /** @type {Element} */ (place.querySelector(".word")).textContent = LABELS.percent(level);
     /** @type {Element} */ (place.querySelector(".bolt")).toggleAttribute("hidden", !charging);
     /** @type {Element} */ (place.querySelector(".unseen")).textContent = charging ? LABELS.charging : LABELS.onBattery;
+  }
+
+  /** Shows which servers get what. @param {Record<string, string>} ports @param {boolean} leaves this machine */
+  showRemote(ports, leaves) {
+    const place = this.#get("remote");
+    place.hidden = !Object.keys(ports).length;
+    place.toggleAttribute("data-leaves", leaves);
+    place.title = remotely(ports);
+    /** @type {Element} */ (place.querySelector(".word")).textContent = [...new Set(Object.values(ports))].join(", ");
+    /** @type {Element} */ (place.querySelector(".unseen")).textContent = place.title;
   }
 
   /** Shows what the camera sees. @param {MediaStreamTrack|null} track */

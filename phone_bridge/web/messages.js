@@ -75,6 +75,24 @@ export const LABELS = {
   /** @param {number} ms */ delay: (ms) => `${Math.round(ms)} ms there and back`,
 };
 
+const PORTS = {
+  wake: "the microphone, for the wake word",
+  recogniser: "what you say",
+  language_model: "questions and their answers",
+  vision_language: "pictures",
+  voice: "what is read to you",
+  translator: "what is translated",
+};
+
+/**
+ * Which servers get what.
+ * @param {Record<string, string>} ports
+ */
+export function remotely(ports) {
+  const sent = Object.entries(ports).map(([port, server]) => `${PORTS[/** @type {keyof typeof PORTS} */ (port)] ?? port} to ${server}`);
+  return sent.length ? `Sends ${sent.join(", ")}` : "Nothing is sent to a server";
+}
+
 /**
  * What became of a followed object.
  * @param {{object: number, label: string, change: string, sure: boolean}} event

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from edge.events import BargedIn, FinalHeard, PartialHeard, Speaking, StateChanged, TurnEnded
+from edge.events import BargedIn, FinalHeard, PartialHeard, RemoteChanged, Speaking, StateChanged, TurnEnded
 from phone_bridge.access import TOKEN_LIFE_S
 from phone_bridge.webrtc import WebRtcGlasses
 from tests.browser.chromium import PICTURE
@@ -126,6 +126,25 @@ async def test_captions_say_what_was_heard_and_what_was_not(household: Household
     tell(PartialHeard(t_ns=0, text="and <b>then</b>"))
     await seen.page.wait_for_selector("li:last-child .said:has-text('and <b>then</b>')")
     assert await seen.page.locator("#exchanges > li").count() == 2, "the answer before stays"
+
+
+async def test_what_goes_to_a_server_shows_and_still_shows_on_a_page_that_comes_back(
+    household: Household, visit: Visitor
+) -> None:
+    seen = await visit()
+    wearer = await start(household, seen)
+    assert not await seen.page.locator("#remote").is_visible()
+    ports = {"recogniser": "attic.lan:10300", "vision_language": "attic.lan:8080"}
+    wearer.link.tell(RemoteChanged(t_ns=0, ports=ports, leaves=True))
+    await shows(seen, "document.querySelector('#remote .word').textContent === 'attic.lan:10300, attic.lan:8080'")
+    told = "Sends what you say to attic.lan:10300, pictures to attic.lan:8080"
+    place = seen.page.locator("#remote")
+    assert await place.locator(".unseen").inner_text() == await place.get_attribute("title") == told
+    await seen.page.reload()
+    await seen.page.click("#talk")
+    await shows(seen, "document.querySelector('#remote').checkVisibility()")
+    wearer.link.tell(RemoteChanged(t_ns=0, ports={}, leaves=False))
+    await shows(seen, "!document.querySelector('#remote').checkVisibility()")
 
 
 async def test_everything_can_be_done_by_keyboard(household: Household, visit: Visitor) -> None:

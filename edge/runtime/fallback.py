@@ -1,0 +1,262 @@
+"""An engine elsewhere with one here behind it: whoever asks the port does not see which of the two answers.
+
+A ``RemoteFailed`` before the remote engine gave anything makes the local one answer instead. A breaker
+(``edge/policy/breaker.py``) keeps a server that is down from costing every question its timeouts. Each wrapper belongs to a
+lane, so it is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import numpy as np
+
+from edge.errors import EngineError, ModelError, RemoteFailed, RemoteRefused
+from edge.policy.breaker import Breaker, Circuit
+from edge.ports import Engine, LanguageModel, Recogniser, RecogniserStream, Stop, VisionLanguage, Voice, WakeWord
+from edge.values import EngineInfo, Pcm, Pixels, Prompt, SpeechChunk, Transcript, VoiceStyle, samples
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Engine)
+T = TypeVar("T")
+
+KEPT: Final = samples(60.0)
+"""How much of an utterance is kept for the local recogniser: turn-taking ends it far earlier."""
+
+
+class _Fallback(Generic[E]):
+    """Two engines of a port. ``local`` is None where there is none; ``clock`` counts seconds."""
+
+    def __init__(
+        self, remote: E, local: E | None, breaker: Breaker | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._remote = remote
+        self._local = local
+        self._breaker = breaker or Breaker()
+        self._clock = clock
+
+    @property
+    def info(self) -> EngineInfo:
+        """The remote engine, with the local one's name beside it; ``remote`` is empty while the local one answers."""
+        found = self._remote.info
+        if self._local is None:
+            return found
+        details = {**found.details, "fallback": self._local.info.name}
+        resting = self._breaker.state(self._clock()) is not Circuit.CLOSED
+        return dataclasses.replace(found, details=details, remote="" if resting else found.remote)
+
+    def open(self) -> None:
+        """Opens both. A local engine that cannot be opened is told in the log and done without."""
+        if self._local is not None:
+            try:
+                self._local.open()
+            except (EngineError, ModelError) as error:
+                log.warning("the engine behind %s is not there: %s", self._remote.info.name, error.text)
+                self._local.close()
+                self._local = None
+        self._remote.open()
+
+    def close(self) -> None:
+        """Closes both."""
+        self._remote.close()
+        if self._local is not None:
+            self._local.close()
+
+    def _asks(self) -> bool:
+        """Whether the remote engine is asked now. Raises RemoteFailed where it rests and nobody stands behind it."""
+        if self._breaker.state(self._clock()) is not Circuit.OPEN:
+            return True
+        if self._local is None:
+            raise RemoteFailed(f"{self._remote.info.remote} failed a moment ago and is left alone for now")
+        return False
+
+    def _failed(self, error: RemoteFailed, stop: Stop | None = None) -> E:
+        """Counts a failure and gives the local engine; raises the error where there is none, or nobody waits any more."""
+        if stop:
+            raise error
+        log.warning("%s", error.text)
+        self._breaker.failed(self._clock(), refused=isinstance(error, RemoteRefused), after=error.after)
+        if self._local is None:
+            raise error
+        return self._local
+
+    def _one(self, ask: Callable[[E], T], stop: Stop | None = None) -> T:
+        """Gives what one call of either engine gives."""
+        if self._asks():
+            try:
+                found = ask(self._remote)
+            except RemoteFailed as error:
+                return ask(self._failed(error, stop))
+            if not stop:
+                self._breaker.worked()
+            return found
+        assert self._local is not None
+        return ask(self._local)
+
+    def _each(self, ask: Callable[[E], Iterator[T]], stop: Stop, *, anew: bool = False) -> Iterator[T]:
+        """Gives what either engine gives. ``anew``: the local one begins again where the remote one broke off."""
+        if not self._asks():
+            assert self._local is not None
+            yield from ask(self._local)
+            return
+        given = False
+        try:
+            for item in ask(self._remote):
+                given = True
+                yield item
+        except RemoteFailed as error:
+            local = self._failed(error, stop)
+            if given and not anew:
+                raise
+            yield from ask(local)
+            return
+        if not stop:
+            self._breaker.worked()
+
+
+class FallbackLanguageModel(_Fallback[LanguageModel]):
+    """A language model elsewhere. An answer that broke off is not begun again: its beginning has been heard."""
+
+    def prefill(self, prompt: Prompt, stop: Stop) -> None:
+        """Prepares the engine that would answer now. A failure counts and is not told: nobody waits for this."""
+        try:
+            self._one(lambda model: model.prefill(prompt, stop), stop)
+        except RemoteFailed as error:
+            log.info("%s", error.text)
+
+    def generate(self, prompt: Prompt, stop: Stop) -> Iterator[str]:
+        """Gives pieces of the answer."""
+        return self._each(lambda model: model.generate(prompt, stop), stop)
+
+    def count(self, text: str) -> int:
+        """Gives the number of tokens: the remote engine's count needs no server."""
+        return self._remote.count(text)
+
+
+class FallbackVision(_Fallback[VisionLanguage]):
+    """A vision-language model elsewhere."""
+
+    def prepare(self, pixels: Pixels, stop: Stop) -> None:
+        """Prepares the engine that would answer now."""
+        try:
+            self._one(lambda model: model.prepare(pixels, stop), stop)
+        except RemoteFailed as error:
+            log.info("%s", error.text)
+
+    def answer(
+        self, pictures: Sequence[Pixels], prompt: Prompt, stop: Stop, schema: Mapping[str, Any] | None = None
+    ) -> Iterator[str]:
+        """Gives pieces of the answer."""
+        return self._each(lambda model: model.answer(pictures, prompt, stop, schema), stop)
+
+
+class FallbackVoice(_Fallback[Voice]):
+    """A voice elsewhere. A sentence that broke off is said again, whole, by the local voice: half of one says nothing."""
+
+    def synthesize(self, text: str, style: VoiceStyle, stop: Stop) -> Iterator[SpeechChunk]:
+        """Gives the speech of ``text``."""
+        return self._each(lambda voice: voice.synthesize(text, style, stop), stop, anew=True)
+
+
+class FallbackWake(_Fallback[WakeWord]):
+    """A wake word elsewhere. The local engine hears everything too: there is no saying when it must take over."""
+
+    def detect(self, pcm: Pcm) -> str | None:
+        """Gives the name of a wake word that has just ended."""
+        here = self._local.detect(pcm) if self._local is not None else None
+        if not self._asks():
+            return here
+        try:
+            found = self._remote.detect(pcm)
+        except RemoteFailed as error:
+            self._failed(error)
+            return here
+        self._breaker.worked()
+        return found
+
+    def reset(self) -> None:
+        """Forgets the sound so far."""
+        for engine in (self._remote, self._local):
+            if engine is not None:
+                engine.reset()
+
+
+class FallbackRecogniser(_Fallback[Recogniser]):
+    """A recogniser elsewhere. What was said is kept until the final, so that the local one can hear all of it."""
+
+    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+        """Begins an utterance."""
+        return _FallbackStream(self, phrases)
+
+    def begin(self, phrases: Sequence[str]) -> tuple[RecogniserStream, bool]:
+        """Gives a stream of the engine that is asked now, and whether it is the remote one."""
+        if self._asks():
+            try:
+                return self._remote.stream(phrases=phrases), True
+            except RemoteFailed as error:
+                return self._failed(error).stream(phrases=phrases), False
+        assert self._local is not None
+        return self._local.stream(phrases=phrases), False
+
+    def take_over(self, error: RemoteFailed, phrases: Sequence[str], stop: Stop | None = None) -> RecogniserStream:
+        """Gives a stream of the local engine. Raises the error where there is none."""
+        return self._failed(error, stop).stream(phrases=phrases)
+
+    def worked(self) -> None:
+        """The remote engine gave a final."""
+        self._breaker.worked()
+
+
+class _FallbackStream:
+    """One utterance, with the remote engine until it fails."""
+
+    def __init__(self, owner: FallbackRecogniser, phrases: Sequence[str]) -> None:
+        self._owner = owner
+        self._phrases = phrases
+        self._kept: list[Pcm] = []
+        self._length = 0
+        self._stream, self._away = owner.begin(phrases)
+
+    def accept(self, pcm: Pcm) -> Transcript | None:
+        """Takes the next sound; gives a new partial when it has changed."""
+        if self._away and self._length < KEPT:
+            self._kept.append(pcm)
+            self._length += len(pcm)
+        try:
+            return self._stream.accept(pcm)
+        except RemoteFailed as error:
+            if not self._away:
+                raise
+            return self._turn_to_local(error)
+
+    def final(self, stop: Stop) -> Transcript:
+        """Gives the last word on all sound so far."""
+        try:
+            found = self._stream.final(stop)
+        except RemoteFailed as error:
+            if not self._away:
+                raise
+            self._turn_to_local(error, stop)
+            return self._stream.final(stop)
+        if self._away and not stop:
+            self._owner.worked()
+        return found
+
+    def close(self) -> None:
+        """Gives the utterance up."""
+        self._stream.close()
+        self._kept.clear()
+
+    def _turn_to_local(self, error: RemoteFailed, stop: Stop | None = None) -> Transcript | None:
+        """Hands everything said so far to the local engine; gives its partial."""
+        fresh = self._owner.take_over(error, self._phrases, stop)
+        self._stream.close()
+        self._stream, self._away = fresh, False
+        sound = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
+        self._kept.clear()
+        return fresh.accept(sound) if len(sound) else None
