@@ -11,6 +11,7 @@ import base64
 import ctypes
 import dataclasses
 import hashlib
+import mmap
 import os
 import platform
 import shutil
@@ -95,6 +96,39 @@ PACKAGES: dict[str, Package] = {
 }
 """By the engine's name in the configuration."""
 
+
+@dataclass(frozen=True, slots=True)
+class CudaBuild:
+    """How a package that was built for a GPU is told from one that was not, without loading either."""
+
+    package: str
+    library: str
+    """The file that tells, as a pattern over its path."""
+    mark: bytes
+    """What stands in that file of such a build; empty where the file itself is the sign."""
+    cost: str
+    """What goes without."""
+    mend: str
+
+
+CUDA_BUILDS: dict[str, CudaBuild] = {
+    "faster-whisper": CudaBuild(
+        "ctranslate2",
+        "ctranslate2*/*ctranslate2*.so*",
+        b"libcublas",
+        "speech is recognised by the processor",
+        "build CTranslate2 with -DWITH_CUDA=ON -DWITH_CUDNN=ON: the index's wheel for aarch64 has no CUDA; see the README",
+    ),
+    "llama-cpp": CudaBuild(
+        "llama-cpp-python",
+        "llama_cpp/lib/libggml-cuda.so*",
+        b"",
+        "answers are written by the processor, in its memory",
+        'CMAKE_ARGS="-DGGML_CUDA=on" pip install --force-reinstall --no-deps --no-binary llama-cpp-python llama-cpp-python',
+    ),
+}
+"""By the engine's name in the configuration; onnxruntime has a check of its own."""
+
 PROGRAMS = {"apertium": ("apertium", "apertium apertium-eng-spa")}
 """Engines that are programs of the system: the program, and the Debian packages that bring it."""
 
@@ -119,6 +153,7 @@ def examine(config: Config, cache: Path, models: Sequence[ModelStatus], opus: st
         gpu(cuda),
         onnx_runtime(cuda),
         *(engine_package(f"engine {port}", engine.engine) for port, engine in named),
+        *(cuda_build(name) for name in _on_gpu(named)),
         Check("link webrtc", bool(opus), opus or "no libopus", "pip install av, or apt-get install libopus0"),
         *(model(status) for status in models),
         *(program(name, needed=any(engine.engine == name for _, engine in named)) for name in PROGRAMS),
@@ -211,6 +246,31 @@ def onnx_runtime(cuda: bool, path: Sequence[str] | None = None, providers: Calla
     lost = [build.name for build in builds if build.name != there[0]]
     detail = f"{there[0]} {builds[0].version} runs on {short}" + (f"; overwritten: {', '.join(lost)}" if lost else "")
     return Check(name, not cuda or "CUDAExecutionProvider" in able, detail, mend)
+
+
+def cuda_build(engine: str, path: Sequence[str] | None = None) -> Check:
+    """Says whether an engine's package can use a GPU at all, and what it costs where it cannot. Nothing is loaded."""
+    build = CUDA_BUILDS[engine]
+    found = _installed((build.package,), path)
+    name = f"cuda {build.package}"
+    if not found:
+        return Check(name, False, f"not installed: {build.cost}", build.mend, needed=False)
+    files = (Path(str(file.locate())) for file in _matching(found[0], build.library))
+    able = any(not build.mark or _holds(file, build.mark) for file in files if file.is_file())
+    version = f"{build.package} {found[0].version}"
+    detail = f"{version} is built with CUDA" if able else f"{version} is built without CUDA: {build.cost}"
+    return Check(name, able, detail, build.mend, needed=False)
+
+
+def _on_gpu(engines: Sequence[tuple[str, EngineConfig]]) -> list[str]:
+    """Gives the engines with CUDA builds of their own that a configuration wants on a GPU."""
+    wanted = [each.engine for _, each in engines if each.device != "cpu" or bool(getattr(each, "gpu_layers", 0))]
+    return [name for name in CUDA_BUILDS if name in wanted]
+
+
+def _holds(file: Path, mark: bytes) -> bool:
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(mark) >= 0
 
 
 def engine_package(name: str, engine: str, path: Sequence[str] | None = None) -> Check:

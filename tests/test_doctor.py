@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, EngineConfig, LanguageModelConfig
+from edge.config import Config, EngineConfig, LanguageModelConfig, RecogniserConfig
 from edge.doctor import (
     PACKAGES,
     Check,
     ModelStatus,
+    cuda_build,
     disk,
     engine_package,
     examine,
@@ -23,6 +24,7 @@ from edge.doctor import (
     program,
 )
 
+WHISPER, LLAMA = "ctranslate2.libs/libctranslate2-a7.so.4", "llama_cpp/lib/libggml-cuda.so"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 LIBRARY = "onnxruntime/capi/onnxruntime_pybind11_state.so"
 
@@ -187,3 +189,33 @@ def test_a_whole_examination_names_what_the_configuration_needs(tmp_path: Path) 
     assert "engine wake" not in checks
     assert checks["gpu"].needed and checks["program apertium"].needed and not checks["model smollm2"].ok
     assert checks["python"].as_json().keys() == {"check", "ok", "detail", "mend", "needed"}
+
+
+def test_packages_that_know_no_gpu_are_told_with_what_that_costs(site: Site) -> None:
+    site.install("ctranslate2", "4.8.5", {WHISPER: b"\x7fELF only a processor"})
+    site.install("llama-cpp-python", "0.3.36", {"llama_cpp/lib/libllama.so": b"\x7fELF"})
+    whisper, llama = cuda_build("faster-whisper", site.path), cuda_build("llama-cpp", site.path)
+    assert not whisper.ok and not whisper.needed
+    assert whisper.detail == "ctranslate2 4.8.5 is built without CUDA: speech is recognised by the processor"
+    assert "WITH_CUDA=ON" in whisper.mend and "GGML_CUDA=on" in llama.mend
+    assert not llama.ok and "answers are written by the processor" in llama.detail
+
+
+def test_packages_that_know_one_are_told_too(site: Site) -> None:
+    site.install("ctranslate2", "4.8.5", {WHISPER: b"\x7fELF..libcublas.so.12.."})
+    site.install("llama-cpp-python", "0.3.36", {LLAMA: b"\x7fELF"})
+    assert [cuda_build(name, site.path).ok for name in ("faster-whisper", "llama-cpp")] == [True, True]
+
+
+def test_what_is_not_installed_knows_none(site: Site) -> None:
+    assert cuda_build("llama-cpp", site.path).detail.startswith("not installed: answers")
+
+
+def test_only_a_profile_that_wants_a_gpu_hears_of_it() -> None:
+    def checked(config: Config) -> set[str]:
+        return {check.name for check in examine(config, Path.cwd(), [], "opus")}
+
+    whisper = RecogniserConfig(engine="faster-whisper", device="auto")
+    assert "cuda ctranslate2" in checked(Config(recogniser=whisper))
+    assert "cuda llama-cpp-python" in checked(Config(language_model=LanguageModelConfig(engine="llama-cpp", gpu_layers=9)))
+    assert not any(name.startswith("cuda") for name in checked(Config()))
