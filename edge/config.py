@@ -45,7 +45,7 @@ class EngineConfig:
         _check(self.threads >= 0, "threads", "must not be negative")
         _check(self.time_limit > 0, "time_limit", "must be above 0")
         _check(self.device in ("cpu", "cuda", "auto"), "device", "must be cpu, cuda or auto")
-        _check(not self.url or "://" in self.url, "url", "must begin with http://, https:// or tcp://")
+        _check(not self.url or "://" in self.url, "url", "must begin with http://, https://, tcp:// or unix://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +149,8 @@ class VoiceConfig(EngineConfig):
     """The voice."""
 
     language: str = "en-us"
+    speaker: str = ""
+    """Which of a voice's speakers speaks, by name or, for Piper, by number; empty takes the voice's own."""
     rate: float = 1.0
     pitch: float = 1.0
     volume: float = 1.0

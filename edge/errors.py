@@ -21,6 +21,7 @@
     │   │   ├── DeviceMissing      the GPU that was asked for, or its libraries, are not there
     │   │   └── RemoteFailed       a server elsewhere is not reached, too slow, or spoke nonsense (retryable)
     │   │       └── RemoteRefused  it answered, and will refuse again: a wrong key, a model that it lacks
+    │   │           └── RemoteRejected  it is this one request that it refuses: too long, of a form that it does not know
     │   ├── EngineHung             it passed its time limit (retryable: its lane is replaced)
     │   └── EngineFlooded          it gave more than its bound
     ├── LinkError                  the glasses went away or spoke nonsense (retryable)
@@ -179,6 +180,12 @@ class RemoteRefused(RemoteFailed):
 
     code = "remote_refused"
     retryable = False
+
+
+class RemoteRejected(RemoteRefused):
+    """A server elsewhere refuses this one request, not the next: it is too long, or of a form that the server does not know."""
+
+    code = "remote_rejected"
 
 
 class EngineHung(EngineError):

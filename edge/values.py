@@ -197,6 +197,8 @@ class Detection:
     box: Box
     score: float
     """0 to 1."""
+    sure: bool = True
+    """Whether it is enough to speak of. A faint one only bears out what other pictures have shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +300,8 @@ class Condition:
     charging: bool | None = None
     device: str = ""
     """What the device calls itself."""
+    photo_s: float = 0.0
+    """Seconds that a picture asked for may take to come, for a camera that gives no others; 0 for one that runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +312,6 @@ class EngineInfo:
     version: str
     model: str = ""
     licence: str = ""
+    details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     remote: str = ""
     """``HOST:PORT`` of the server that its input is sent to now; empty where it stays in this process."""
-    details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -40,6 +40,14 @@ def pytest_asyncio_loop_factories(
     return {"virtual": lambda: VirtualLoop(patience=PATIENCE_S)}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Two processes share the tests (pytest-xdist, ``loadgroup``). A module stays in one, with its fixtures; what runs in real
+    # time stays in one altogether, so that no two tests that need the clock contend for the cores.
+    for item in items:
+        group = "real time" if item.get_closest_marker("real_time") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def no_leaked_threads() -> Iterator[None]:
     before = set(threading.enumerate())

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
 from edge.config import Config, EngineConfig, LanguageModelConfig, RecogniserConfig
-from edge.doctor import (
-    PACKAGES,
-    Check,
-    ModelStatus,
-    cuda_build,
-    disk,
-    engine_package,
-    examine,
-    gpu,
-    model,
-    onnx_runtime,
-    program,
-)
+from edge.doctor import ModelStatus, disk, examine, gpu, model, server
+from edge.doctor_packages import PACKAGES, Check, cuda_build, engine_package, onnx_runtime, program
 
 WHISPER, LLAMA = "ctranslate2.libs/libctranslate2-a7.so.4", "llama_cpp/lib/libggml-cuda.so"
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -219,3 +209,18 @@ def test_only_a_profile_that_wants_a_gpu_hears_of_it() -> None:
     assert "cuda ctranslate2" in checked(Config(recogniser=whisper))
     assert "cuda llama-cpp-python" in checked(Config(language_model=LanguageModelConfig(engine="llama-cpp", gpu_layers=9)))
     assert not any(name.startswith("cuda") for name in checked(Config()))
+
+
+def test_a_server_is_probed_and_asked_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        there = server("engine recogniser", EngineConfig(engine="wyoming", url=f"tcp://127.0.0.1:{port}"))
+        assert there.ok and there.detail == f"wyoming at 127.0.0.1:{port} answers"
+    gone = server("engine recogniser", EngineConfig(engine="openai", url=f"http://me:secret@127.0.0.1:{port}/v1"))
+    assert not gone.ok and "refused" in gone.detail and "secret" not in gone.detail
+    assert gone.mend == "start it, or mend recogniser.url; until then the profile bundled takes over"
+
+
+def test_a_server_needs_its_package(site: Site) -> None:
+    check = server("engine voice", EngineConfig(engine="wyoming", url="tcp://127.0.0.1:1"), site.path)
+    assert not check.ok and check.mend == "pip install wyoming"

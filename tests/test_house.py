@@ -48,12 +48,12 @@ PUBLIC = {
     "edge.errors": (
         "ConfigError DeviceMissing EngineError EngineFailed EngineFlooded EngineHung EngineMissing FetchFailed InputError "
         "LinkError ModelCorrupt ModelError ModelMissing NearsightError NoView NotAgreed NotAudio NotPicture OutOfMemory "
-        "RemoteFailed RemoteRefused StorageError TooLarge UsageError"
+        "RemoteFailed RemoteRefused RemoteRejected StorageError TooLarge UsageError"
     ),
     "edge.events": (
         "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged MaskSeen Notice PartialHeard "
-        "PhotoTaken RemoteChanged ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen ThingsSeen "
-        "TrackChanged TurnEnded WatchFired Woke earlier final_heard link_changed"
+        "PhotoTaken RemoteChanged ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen "
+        "ThingsSeen TrackChanged TurnEnded WatchFired Woke earlier final_heard link_changed"
     ),
     "edge.ports": (
         "ClipWriter CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link MaskNetwork Notifier Recogniser "

@@ -6,7 +6,7 @@ links and files. Imports are lazy, so that ``nearsight --help`` loads nothing.
 
 from __future__ import annotations
 
-from edge.app.builders import ENGINES
+from edge.app.builders import BUILDERS, ENGINES
 from edge.app.engines import OPTIONAL, build_engines, choices, degrade, fakes, lane, memory_plan, segmenter
 from edge.app.links import (
     access,
@@ -20,6 +20,7 @@ from edge.app.links import (
     read_sound,
     read_video,
     sim_glasses,
+    wyoming_server,
 )
 from edge.app.models import (
     DEFAULT_PROFILE,
@@ -42,6 +43,7 @@ from edge.app.models import (
 
 __all__ = [
     "DEFAULT_PROFILE",
+    "BUILDERS",
     "ENGINES",
     "EXTRA",
     "OPTIONAL",
@@ -77,4 +79,5 @@ __all__ = [
     "sim_glasses",
     "verify_model",
     "vision_files",
+    "wyoming_server",
 ]

@@ -5,11 +5,13 @@ Imports are lazy: a profile pays only for what it names.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edge.app.models import catalogue, export_folder, model_path, vision_files
+from edge.app.models import catalogue, export_folder, model_path, vision_files, voice_model
+from edge.app.remote import REMOTE, with_fallback
 from edge.config import Config
 from edge.ports import (
     ClipWriter,
@@ -27,6 +29,8 @@ from edge.ports import (
     VoiceActivity,
     WakeWord,
 )
+
+log = logging.getLogger(__name__)
 
 
 def _wake(config: Config) -> WakeWord:
@@ -162,7 +166,19 @@ def _piper(config: Config) -> Voice:
     from models.piper import Piper
 
     chosen = config.voice
-    return Piper(model_path(chosen.model), device=chosen.device, threads=chosen.threads, time_limit=chosen.time_limit)
+    model, why = voice_model(chosen.model, chosen.language)
+    if why:
+        log.warning("%s", why)
+    if not model:
+        return _espeak(config)
+    number = int(chosen.speaker) if chosen.speaker.isdigit() else None
+    return Piper(
+        model_path(model),
+        speaker=number if number is not None else chosen.speaker or None,
+        device=chosen.device,
+        threads=chosen.threads,
+        time_limit=chosen.time_limit,
+    )
 
 
 def clips(config: Config) -> ClipWriter:
@@ -172,7 +188,7 @@ def clips(config: Config) -> ClipWriter:
     return ClipRing(config.watch.pre_roll, config.watch.ring_mb)
 
 
-BUILDERS: Mapping[str, Mapping[str, Callable[[Config], Any]]] = {
+_HERE: Mapping[str, Mapping[str, Callable[[Config], Any]]] = {
     "wake": {"pymicro-wakeword": _wake},
     "echo": {"webrtc-aec3": _aec3},
     "voice_activity": {"silero": _silero},
@@ -187,6 +203,12 @@ BUILDERS: Mapping[str, Mapping[str, Callable[[Config], Any]]] = {
     "vision_language": {"llama-cpp": _llama_vision},
     "voice": {"espeak-ng": _espeak, "piper": _piper},
 }
+
+BUILDERS: Mapping[str, Mapping[str, Callable[[Config], Any]]] = {
+    port: {**here, **{name: with_fallback(port, remote, here) for name, remote in REMOTE.get(port, {}).items()}}
+    for port, here in _HERE.items()
+}
+"""A function for every engine of every port."""
 
 ENGINES: Mapping[str, tuple[str, ...]] = {port: (*names, "none") for port, names in BUILDERS.items()}
 """The engines that each port can have."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.config import Config
+from edge.errors import UsageError
 from edge.ports import Link, Notifier, Station
 from edge.values import Pcm, Pixels
 
@@ -15,7 +16,23 @@ def open_link(uri: str, **options: Any) -> Link | Station:
     """Makes the link, or the station where links arrive, that a URI names. Raises UsageError."""
     from phone_bridge.link import open_link as opened
 
-    return opened(uri, **options)
+    return _virtual_glasses(uri) if uri == "ble:sim" else opened(uri, **options)
+
+
+def _virtual_glasses(uri: str) -> Link:
+    """Makes simulated Bluetooth glasses that ask the first question of the demo about its picture. Raises UsageError."""
+    try:
+        from firmware_stubs.sim.pair import Simulated, omi_pair
+    except ModuleNotFoundError as error:
+        missing = "pip install bumble bleak" if error.name in ("bumble", "bleak") else "run it from a checkout of nearsight"
+        raise UsageError(f"{uri!r}: the simulated glasses are not here: {missing}") from None
+    from phone_bridge.ble import BleLink
+    from phone_bridge.media import read_audio
+
+    demo = Path(__file__).parents[1] / "demo"
+    sound, photo = read_audio(demo / "sign.flac"), (demo / "park.jpg").read_bytes()
+    simulated = Simulated(lambda: omi_pair(sound=sound, photo=photo))
+    return BleLink(uri, client=simulated.client, scanner=simulated.scanner, settle=0.0, ended=simulated.stop)
 
 
 def bundle_link(path: Path, out: Path | None) -> Link:
@@ -86,3 +103,10 @@ def sim_glasses(**options: Any) -> Any:
     from phone_bridge.sim import SimGlasses
 
     return SimGlasses(**options)
+
+
+def wyoming_server(uri: str, engines: Any) -> Any:
+    """Makes a server of engines (``phone_bridge.wyoming_server.WyomingServer``). Raises UsageError, EngineMissing."""
+    from phone_bridge.wyoming_server import WyomingServer
+
+    return WyomingServer(uri, engines)

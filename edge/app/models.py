@@ -61,8 +61,29 @@ def model_path(name: str) -> Path:
     path = Path(name)
     if path.suffix and path.exists():
         return path
+    if path.parent != Path():
+        raise ModelMissing(f"{path} is not there")
     found: Path = catalogue().path(name)
     return found
+
+
+def voice_model(name: str, language: str) -> tuple[str, str]:
+    """Gives the Piper voice that speaks a language, and a line where it is not the one that was asked for.
+
+    The voice named stands where it speaks the language, or where nothing is known of it; else one that is on this machine. The
+    name is empty where there is none.
+    """
+    from models.voices import VoiceName, choose_voice
+
+    known = catalogue()
+    entry = known.entries.get(name)
+    named = VoiceName.parse(entry.files[0].name if entry is not None else Path(name).name)
+    if name and (named is None or choose_voice(language, [str(named)]).voice is not None):
+        return name, ""
+    installed = [row.entry for row in known.rows() if row.state.here and row.entry.task == "voice"]
+    there = {str(voice): entry.name for entry in installed if (voice := VoiceName.parse(entry.files[0].name)) is not None}
+    choice = choose_voice(language, there, named.quality if named is not None else "medium")
+    return there[str(choice.voice)] if choice.voice is not None else "", choice.why
 
 
 def vision_files(name: str) -> tuple[Path, Path]:

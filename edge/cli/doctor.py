@@ -7,6 +7,7 @@ from pathlib import Path
 from edge import app
 from edge import doctor as checks
 from edge.cli.output import Output
+from edge.doctor_packages import Check
 from edge.errors import NearsightError
 
 SPOKEN = ("recogniser", "language_model", "vision_language", "segmenter", "translator", "voice")
@@ -47,7 +48,7 @@ def doctor(profile: str | None, file: Path | None, *, as_json: bool) -> None:
         raise Unwell(f"the profile {config.profile} needs mending: {', '.join(bad)}")
 
 
-def _for_people(check: checks.Check, width: int) -> str:
+def _for_people(check: Check, width: int) -> str:
     mark = "ok  " if check.ok else "MEND" if check.needed else "--  "
     line = f"{mark}  {check.name:<{width}}  {check.detail}"
     return line if check.ok or not check.needed else f"{line}\n      {'':<{width}}  -> {check.mend}"

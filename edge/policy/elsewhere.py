@@ -18,7 +18,9 @@ SAID: Final[Mapping[str, str]] = {
 
 
 def leaves(server: str) -> bool:
-    """Whether what is sent to ``HOST:PORT`` leaves this machine. A name that is no address is another machine's."""
+    """Whether what is sent to ``HOST:PORT`` leaves this machine; ``unix:PATH`` does not. A name is another machine's."""
+    if server.startswith("unix:"):
+        return False
     host = server.rpartition(":")[0].strip("[]") or server
     if host == "localhost" or not host:
         return False

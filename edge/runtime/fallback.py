@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 
-from edge.errors import EngineError, ModelError, RemoteFailed, RemoteRefused
+from edge.errors import EngineError, ModelError, RemoteFailed, RemoteRefused, RemoteRejected
 from edge.policy.breaker import Breaker, Circuit
 from edge.ports import Engine, LanguageModel, Recogniser, RecogniserStream, Stop, VisionLanguage, Voice, WakeWord
 from edge.values import EngineInfo, Pcm, Pixels, Prompt, SpeechChunk, Transcript, VoiceStyle, samples
@@ -80,7 +80,8 @@ class _Fallback(Generic[E]):
         if stop:
             raise error
         log.warning("%s", error.text)
-        self._breaker.failed(self._clock(), refused=isinstance(error, RemoteRefused), after=error.after)
+        if not isinstance(error, RemoteRejected):  # which says nothing of the next request
+            self._breaker.failed(self._clock(), refused=isinstance(error, RemoteRefused), after=error.after)
         if self._local is None:
             raise error
         return self._local

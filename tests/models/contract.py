@@ -51,8 +51,11 @@ def check_voice_activity(engine: VoiceActivity, speech: Pcm, other: Pcm) -> None
         engine.close()
 
 
-def check_recogniser(engine: Recogniser, speech: Pcm, text: str) -> None:
-    """Checks a closed engine that hears ``text`` in ``speech``. A scripted fake needs ``text`` three times."""
+def check_recogniser(engine: Recogniser, speech: Pcm, text: str, *, partial: bool = True) -> None:
+    """Checks a closed engine that hears ``text`` in ``speech``. A scripted fake needs ``text`` three times.
+
+    Not ``partial``: one that hears whole utterances only.
+    """
     assert engine.info.name
     engine.close()
     engine.open()
@@ -60,9 +63,9 @@ def check_recogniser(engine: Recogniser, speech: Pcm, text: str) -> None:
     try:
         stream = engine.stream()
         assert stream.accept(NOTHING) is None
-        partials = [partial for piece in chunks(speech) if (partial := stream.accept(piece))]
-        assert partials, "words come while speech goes on"
-        assert all(not partial.final for partial in partials)
+        partials = [heard for piece in chunks(speech) if (heard := stream.accept(piece))]
+        assert bool(partials) is partial, "words come while speech goes on"
+        assert all(not heard.final for heard in partials)
         assert all(a.text != b.text for a, b in zip(partials, partials[1:], strict=False)), "only what has changed"
         last = stream.final(Stop())
         _check_final(last, len(speech), text)

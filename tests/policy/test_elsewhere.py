@@ -7,7 +7,9 @@ import pytest
 from edge.policy.elsewhere import abroad, leaves, sentence
 
 
-@pytest.mark.parametrize("server", ["127.0.0.1:8080", "localhost:1", "[::1]:10300", "127.3.2.1:80", "::1:80"])
+@pytest.mark.parametrize(
+    "server", ["127.0.0.1:8080", "localhost:1", "[::1]:10300", "127.3.2.1:80", "::1:80", "unix:/run/wyoming.sock"]
+)
 def test_a_server_on_this_machine_gets_nothing_that_leaves_it(server: str) -> None:
     assert not leaves(server)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.errors import EngineMissing, RemoteFailed, RemoteRefused
+from edge.errors import EngineMissing, RemoteFailed, RemoteRefused, RemoteRejected
 from edge.events import RemoteChanged, TurnEnded
 from edge.policy.breaker import Breaker, BreakerSettings
 from edge.ports import RecogniserStream, Stop
@@ -167,6 +167,12 @@ def test_without_a_local_engine_the_failure_is_told_and_the_server_rests_all_the
     with pytest.raises(RemoteFailed, match=f"{SERVER} failed a moment ago"):
         said(engine)
     assert remote.asked == 1
+
+
+def test_a_request_that_is_rejected_is_answered_here_and_the_next_one_there() -> None:
+    rejected = Away(model("from afar"), [0, 0, 0], lambda: RemoteRejected(f"{SERVER} rejects the request (400)"))
+    engine = FallbackLanguageModel(rejected, model("from here"))
+    assert [said(engine) for _ in range(4)] == ["from here"] * 3 + ["from afar"] and rejected.asked == 4
 
 
 def test_a_failure_after_the_stop_is_the_stops_and_counts_for_nothing() -> None:
