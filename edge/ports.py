@@ -125,6 +125,9 @@ class EchoCanceller(Engine, Protocol):
         All three have the same length, a multiple of 160 samples.
         """
 
+    def moved(self) -> None:
+        """Tells that the loudspeaker begins anew: the path is the same, but for some milliseconds of delay."""
+
     def reset(self) -> None:
         """Forgets the sound so far and the path from loudspeaker to microphone."""
 
@@ -240,7 +243,7 @@ class Detector(Engine, Protocol):
         """Every name that it knows."""
 
     def detect(self, frame: VideoFrame) -> tuple[Detection, ...]:
-        """Gives the objects, surest first."""
+        """Gives the objects, surest first; those that are not ``sure`` too."""
 
 
 class Segmenter(Engine, Protocol):

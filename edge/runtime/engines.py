@@ -117,11 +117,14 @@ class Ears:
             if canceller is not None:
                 canceller.reset()
 
-    def hear(self, chunk: AudioChunk, *, voice: bool, far: Pcm | None = None) -> Heard:
+    def hear(self, chunk: AudioChunk, *, voice: bool, far: Pcm | None = None, moved: bool = False) -> Heard:
         """Takes the next chunk; judges voice activity only where ``voice`` asks for it.
 
         ``far`` is what the loudspeaker played meanwhile, of the chunk's length; None where nothing is to be cancelled.
+        ``moved`` says that the loudspeaker began anew in it.
         """
+        if moved:
+            self._tell_moved()
         if far is None:
             self._past.clear()
             far = np.zeros(len(chunk.pcm), np.int16)
@@ -135,6 +138,11 @@ class Ears:
             self._rest = None
             return Heard(plain, wake, ())
         return Heard(plain, wake, tuple(self._windows(self._voice, clean, np.stack([plain.pcm, far]))))
+
+    def _tell_moved(self) -> None:
+        for canceller in (self._echo, self._subtractor):
+            if canceller is not None:
+                canceller.moved()
 
     def spot(self, utterance: AudioChunk) -> str | None:
         """Gives the word that ends a reply, if one stands in what was said over it: ``utterance``, as ``hear`` gave it.

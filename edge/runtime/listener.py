@@ -160,8 +160,10 @@ class Listener:
         sound = AudioChunk(np.concatenate([part.pcm for part in self._unheard]), self._unheard[0].start)
         self._unheard.clear()
         far = self._reference.between(sound.start, sound.end) if self.cancelling else None
+        if moved := self._reference.moved(sound.end):
+            self._gate.moved()
         try:
-            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(sound, voice=voice, far=far))
+            heard = await self._engines.ears.call(lambda ears, stop: ears.hear(sound, voice=voice, far=far, moved=moved))
         except EngineError as error:
             self._keep(sound)
             self._owner.failed(error)
@@ -268,12 +270,10 @@ class Listener:
         return task
 
     def _end(self, silence: int, reason: str) -> None:
-        attempt = self._attempt
-        if attempt is None:
-            return
-        attempt.confirmed = True
-        attempt.ended_at = asyncio.get_running_loop().time()
-        self._owner.ended(attempt, reason, silence)
+        if (attempt := self._attempt) is not None:
+            attempt.confirmed = True
+            attempt.ended_at = asyncio.get_running_loop().time()
+            self._owner.ended(attempt, reason, silence)
 
     def settled(self) -> None:
         """The owner has taken the confirmed attempt over; speech from now on is a new question."""

@@ -58,6 +58,21 @@ def test_a_voice_over_the_echo_is_left_as_it_is() -> None:
     assert np.corrcoef(clean, over)[0, 1] > 0.9, "before: " + str(np.corrcoef(near[samples(4) :], over)[0, 1])
 
 
+@pytest.mark.parametrize("late", [40, 150])
+def test_told_that_the_path_has_moved_it_follows_sooner(late: int) -> None:
+    far = babble(6, 1)
+    echo = through_the_room(far)
+    moved = samples(4)
+    echo[moved:] = np.concatenate([np.zeros(late), echo])[moved : len(echo)]
+    near = whole(echo + np.random.default_rng(2).normal(0, 8, len(far)))
+    told, untold = KalmanEcho(), KalmanEcho()
+    for canceller in (told, untold):
+        canceller.cancel(near[:moved], whole(far)[:moved])
+    told.moved()
+    left = [power_db(canceller.cancel(near[moved:], whole(far)[moved:])) for canceller in (told, untold)]
+    assert left[0] < left[1] - 2
+
+
 def test_silence_of_the_loudspeaker_passes_the_microphone_untouched() -> None:
     near = whole(babble(2, 5))
     assert np.array_equal(run(near, np.zeros_like(near)), near)

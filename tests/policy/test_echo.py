@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.policy.echo import AHEAD, CONVERGED, FLOOR_DB, GUARD, LEARNT, MEMORY, SLACK, VOICED, EchoGate, Reference, level_db
+from edge.policy.echo import (
+    AHEAD,
+    CONVERGED,
+    FLOOR_DB,
+    GUARD,
+    LEARNT,
+    MEMORY,
+    RELEARNT,
+    SLACK,
+    VOICED,
+    EchoGate,
+    Reference,
+    level_db,
+)
 from edge.values import CHUNK_SAMPLES, Pcm, samples
 
 WINDOW = 512
@@ -77,6 +90,25 @@ def test_a_clock_that_drifted_is_followed() -> None:
     reference.played(ramp(320), 9000 - AHEAD - 1)
     start = 9000 - AHEAD - 1
     assert np.array_equal(reference.between(start, start + 320), ramp(320))
+
+
+def test_it_tells_once_that_the_loudspeaker_began_anew() -> None:
+    reference = Reference()
+    assert not reference.moved(MEMORY)
+    reference.played(ramp(320), 1000)
+    assert not reference.moved(1000), "what is to come has not begun"
+    assert [reference.moved(1320), reference.moved(1320)] == [True, False]
+    reference.played(ramp(320), 1319)
+    assert not reference.moved(9000), "sound that follows on"
+    reference.played(ramp(320), 1641)
+    assert reference.moved(9000), "too late for a loudspeaker without a buffer"
+    reference.played(ramp(320), 1640 + SLACK + 320)
+    assert reference.moved(9000)
+    reference.between(0, 9000)
+    reference.played(ramp(320), 4000)
+    reference.flushed(4100)
+    reference.played(ramp(320), 8000)
+    assert reference.moved(9000), "a reply that goes on after a pause"
 
 
 def test_what_is_flushed_was_never_played() -> None:
@@ -178,6 +210,19 @@ def test_a_subtractor_that_has_just_begun_is_not_trusted() -> None:
     assert ear.hear(0.2, -45.0, plain_db=-34.0) == VOICED
 
 
+def test_a_subtractor_whose_path_has_moved_is_not_trusted_until_it_has_learnt_again() -> None:
+    """At each reply's beginning the path has moved by a buffer's length: the residue stands 10 dB higher for a while."""
+    ear = Ear()
+    ear.learn(-48.0)
+    ear.gate.moved()
+    raised = [ear.hear(0.5, -48.0, plain_db=-36.0) for _ in range(RELEARNT // WINDOW)]
+    assert raised == [0] * len(raised)
+    assert ear.hear(0.9, -35.0, plain_db=-30.0) == 0.9, "a voice that AEC3 leaves is heard all the while"
+    for _ in range(40):
+        ear.hear(0.05, -48.0)
+    assert ear.hear(0.5, -48.0, plain_db=-36.0) == 0.5
+
+
 def test_the_floor_follows_the_residue() -> None:
     ear = Ear()
     ear.learn(-60.0)
@@ -208,6 +253,15 @@ def test_it_guards_a_little_longer_than_anything_plays() -> None:
     assert [ear.hear(0.9, -60.0, FLOOR_DB) for _ in range(inside)] == [0] * inside
     ear.hear(0.9, -60.0, FLOOR_DB)
     assert ear.hear(0.9, -60.0, FLOOR_DB) == 0.9
+
+
+def test_what_is_left_in_the_room_after_a_reply_is_no_voice() -> None:
+    """AEC3 suppresses no more once the loudspeaker is silent: 2 s of reverberation rise by 4 dB and sound like a voice."""
+    ear = Ear()
+    ear.learn(-52.0)
+    tail = [ear.hear(0.8, -47.0 - 30 * number * WINDOW / 16_000, FLOOR_DB) for number in range(30)]
+    assert tail == [0] * len(tail)
+    assert ear.hear(0.8, -40.0, FLOOR_DB) == 0.8, "somebody answers"
 
 
 def test_a_new_path_is_learnt_anew() -> None:

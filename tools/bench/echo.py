@@ -23,7 +23,7 @@ import numpy as np
 
 from edge.app import build_engines, load_config
 from edge.bench.stats import spread
-from edge.events import BargedIn, Event, FinalHeard, PartialHeard, ReplyPaused, ReplyResumed, Speaking, TurnEnded
+from edge.events import BargedIn, Event, Failed, FinalHeard, PartialHeard, ReplyPaused, ReplyResumed, Speaking, TurnEnded
 from edge.household import session
 from edge.runtime import virtual
 from edge.runtime.told import Told
@@ -141,6 +141,7 @@ async def _alone(scene: Scene, seconds: float) -> dict[str, Any]:
         "resumed": [event.reason for event in scene.of(ReplyResumed)],
         "cuts": len(scene.of(BargedIn)),
         "words_taken_for_the_wearers": sum(len(text.split()) for text in heard),
+        "failed": len(scene.of(Failed)),  # ears that fail hear nothing either
     }
 
 
