@@ -41,6 +41,8 @@ MOST_GROWN = 1.05
 """In a picture, across, by the mask alone."""
 STILL = 9.0
 """Change of a pixel, of 255, below which it still shows the same."""
+AROUND = 0.3
+"""How far around something the light on it is judged, in shares of its mean side."""
 SAME_PLACE = 0.4
 """Overlap of a mask's box and the filters' box below which one of the two is wrong."""
 KEPT_LOOKS = 5
@@ -177,7 +179,12 @@ def _stood(thing: Thing, pixels: Pixels, bits: Bits) -> bool:
     away = bits & ~(cv().dilate(thing.bits.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0)
     if np.count_nonzero(away) < 0.5 * np.count_nonzero(bits):
         return False
-    changed = cv().absdiff(cv().blur(pixels, (5, 5)), cv().blur(thing.pixels, (5, 5))).max(axis=2)
+    now, before = (cv().blur(picture, (5, 5)).astype(np.float32) for picture in (pixels, thing.pixels))
+    side = 2 * round(AROUND * float(np.sqrt(np.count_nonzero(away)))) + 3
+    around = (cv().dilate(bits.astype(np.uint8), np.ones((side, side), np.uint8)) > 0) & ~bits & ~thing.bits
+    if around.any():  # a camera that adapts to the light as the object leaves changes what stands, too
+        before *= np.median((now[around] + 1) / (before[around] + 1), axis=0)
+    changed = np.abs(now - before).max(axis=2)
     return float(np.median(changed[away])) < STILL
 
 

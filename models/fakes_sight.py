@@ -30,6 +30,8 @@ COLOURS: Mapping[str, Bgr] = {
 """What a fake detector takes pixels of an exact colour for: red is a cup."""
 SCORE = 0.9
 """How sure a fake is of what it sees."""
+DOUBTFUL = 0.7
+"""How sure a segmenter is that doubts."""
 
 
 def blocks(bits: Bits) -> list[Box]:
@@ -82,6 +84,8 @@ class FakeSegmenter(_Seeing):
     ) -> None:
         super().__init__(cost, spend)
         self.script = dict(script or {})
+        self.doubt = False
+        """Whether its scores are as low as those of one that is not sure of what it follows."""
         self.prompts: list[tuple[int, SegmentPrompt]] = []
         """Every prompt taken, with its object's id."""
         self._size: tuple[int, ...] | None = None
@@ -166,7 +170,8 @@ class FakeSegmenter(_Seeing):
         rows, columns = slice(max(0, int(box.y0)), int(box.y1)), slice(max(0, int(box.x0)), int(box.x1))
         bits[rows, columns] = True if one in self.script else (pixels[rows, columns] == colour).all(axis=2)
         self._followed[one] = colour, box.centre
-        return Mask(one, bits, SCORE if bits.any() else 0.0, _appearance(colour))
+        score = DOUBTFUL if self.doubt else SCORE
+        return Mask(one, bits, score if bits.any() else 0.0, _appearance(colour))
 
 
 class FakeDetector(_Seeing):

@@ -31,6 +31,8 @@ from edge.tracks import SegmentPrompt, TrackState
 from edge.values import Box, Mask, VideoFrame
 
 PROGRESS_S = 0.5
+PATIENCE_S = 600.0
+"""How long a picture may take at the least: no wearer waits, and a large network on a small machine takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def track(job: Job, profile: str | None, file: Path | None, *, as_json: bool) ->
 
 
 async def _track(job: Job, config: Config, output: Output) -> None:
-    lane: Lane[Segmenter] = Lane("segmenter", lambda: app.segmenter(config), time_limit=config.segmenter.time_limit)
+    patience = max(PATIENCE_S, config.segmenter.time_limit)
+    lane: Lane[Segmenter] = Lane("segmenter", lambda: app.segmenter(config), time_limit=patience)
     detector = app.lane("detector", config)
     run = _Run(job, lane, detector, output)
     try:

@@ -145,6 +145,7 @@ class Following:
         self.sure = True
         """False where something has come back that may be another object of the kind."""
         self._learnt_ns: int | None = None
+        self._denied = False
 
     @property
     def present(self) -> bool:
@@ -154,6 +155,8 @@ class Following:
     def update(self, pixels: Pixels, mask: Mask, t_ns: int) -> Change | None:
         """Takes what the segmenter made of the next picture; gives what has changed. Another object that came is no change."""
         area = mask.area
+        if self._denied:
+            return None
         change = self.presence.update(mask.score, area, t_ns)
         if change == "found":
             likeness = self.identity.judge(pixels, mask)
@@ -166,8 +169,14 @@ class Following:
             self.identity.learn(pixels, mask)
         return change
 
+    def deny(self, t_ns: int) -> None:
+        """It is not there, whatever the segmenter says, until it is taken up again."""
+        self._denied = True
+        self.presence.lose(t_ns)
+
     def take_up(self, t_ns: int, *, sure: bool) -> None:
         """It was found by other means."""
+        self._denied = False
         self.presence.find(t_ns)
         self.sure = sure
 

@@ -1,7 +1,8 @@
 """What is there, and whether it moves: what a detector says of single pictures and a tracker of single objects, made steady.
 
 A detector misses a thing in one picture of ten, or of two, and sees one where there is none. So what it sees is joined from
-picture to picture into places; a place counts once it has lasted, and is gone once a run of misses is too long to be chance
+picture to picture into places: what it is sure of begins one, and what it sees faintly goes on with one (ByteTrack, Zhang et
+al. 2022). A place counts once it has lasted, and is gone once a run of misses is too long to be chance
 for a thing that is seen as often as this one was. And nothing comes or goes without a stir in the picture: where there was
 none, it is the detector that changed its mind, and the thing has been there all along, or still is.
 """
@@ -246,23 +247,23 @@ def _come(place: Place, stirred: Callable[[Box], int], changes: Changes) -> None
 
 
 def _pair(places: Sequence[Place], found: Sequence[Detection]) -> tuple[dict[int, Detection], list[Detection]]:
-    """Gives each place its detection, the nearest first, and the detections that belong to none.
+    """Gives each place its detection, the sure ones and the nearest first, and the sure ones that belong to none.
 
     What lies mostly inside a thing that is there is a part of it, half hidden, and not another.
     """
     costs = sorted(
-        (cost, at, place.number)
+        (not detection.sure, cost, at, place.number)
         for at, detection in enumerate(found)
         for place in places
         if (cost := _apart(place.box, detection.box)) < 1
     )
     pairs: dict[int, Detection] = {}
     taken: set[int] = set()
-    for _, at, number in costs:
+    for _, _, at, number in costs:
         if at not in taken and number not in pairs:
             pairs[number] = found[at]
             taken.add(at)
-    rest = [detection for at, detection in enumerate(found) if at not in taken]
+    rest = [detection for at, detection in enumerate(found) if at not in taken and detection.sure]
     return pairs, [item for item in rest if not any(place.there and covered(item.box, place.box) > 0.7 for place in places)]
 
 

@@ -79,6 +79,8 @@ class Watch:
         self._hold_ns = round(rule.hold * 1e9)
         self._silent_until_ns: int | None = None
         self._began_ns: int | None = None
+        self._learnt_ns: int | None = None
+        """When the view had been learnt: what stirred until then may have been there before."""
         self._places = Places(self._hold_ns)
         self._thing = _Thing(rule, self._hold_ns)
         self._stirring = _Stirring(self._hold_ns)
@@ -106,7 +108,8 @@ class Watch:
             return None if track is None else self._thing.look(look, track)
         if rule.label:
             return None if look.detections is None else self._named(look, look.detections)
-        if not self._stirring.look(look, int(look.stir.within(rule.zone).sum()), ended=rule.what is Watched.STOPS):
+        blocks, plain = int(look.stir.within(rule.zone).sum()), look.stir.plainly(rule.zone)
+        if not self._stirring.look(look, blocks, plain=plain, ended=rule.what is Watched.STOPS):
             return None
         if rule.what is Watched.STOPS:
             return _Hit("It has stopped moving.", self._stirring.since_ns)
@@ -120,7 +123,9 @@ class Watch:
         found = [item for item in detections if item.label == self.rule.label and _inside(item.box, self.rule.zone, look)]
         changes = self._places.look(look.t_ns, found, lambda box: look.stir.since(_share(box, look)), look.offset)
         there = self._places.there
-        came = [place for place in changes.came if place.first_ns - self._began_ns >= SETTLE_NS]
+        if self._learnt_ns is None and look.stir.steady:
+            self._learnt_ns = look.t_ns
+        came = [place for place in changes.came if self._is_news(place, look)]
         match self.rule.what:
             case Watched.APPEARS if came:
                 return _Hit(words.came(label, len(came)), min(place.first_ns for place in came), came[0].box)
@@ -137,6 +142,12 @@ class Watch:
             case Watched.TOUCHED:
                 return self._touched(look, there, changes.turned)
         return None
+
+    def _is_news(self, place: Place, look: Look) -> bool:
+        """Whether what the detector found came while it was watched: later than at once, and with a stir since."""
+        assert self._began_ns is not None
+        stirred = self._learnt_ns is None or look.stir.since(_share(place.box, look)) > self._learnt_ns
+        return place.first_ns - self._began_ns >= SETTLE_NS and stirred
 
     def _count(self, look: Look, changes: Changes) -> _Hit | None:
         """A change of the number. One that a cooldown swallowed is told at its end, where it still holds."""
@@ -174,14 +185,20 @@ class _Stirring:
         self._held = Held(hold_ns)
         self._peak = 0
         """The most blocks at once since it began."""
+        self._plain = False
+        """Whether any of it was plain since it began."""
         self._told = False
         self._last_ns: int | None = None
 
-    def look(self, look: Look, blocks: int, *, ended: bool = False) -> bool:
-        """Takes in how many blocks something moves; gives whether it has just begun, or with ``ended`` just ended."""
+    def look(self, look: Look, blocks: int, *, plain: bool = True, ended: bool = False) -> bool:
+        """Takes in how many blocks something moves; gives whether it has just begun, or with ``ended`` just ended.
+
+        ``plain`` says that in one of them the change is more than a shadow's.
+        """
         hit = blocks >= 2
         lasted = self._held.look(look.t_ns, hit)
         self._peak = max(self._peak if self._held.begun else 0, blocks)
+        self._plain = plain or (self._plain and self._held.begun)
         if hit or not look.stir.steady:  # nobody can tell while the camera moves
             self._last_ns = look.t_ns
         if self._told and self._last_ns is not None and look.t_ns - self._last_ns >= QUIET_NS:
@@ -189,7 +206,7 @@ class _Stirring:
             self.since_ns = self._last_ns
             self._held.reset()
             return ended
-        if self._told or not lasted or self._peak < self._most:
+        if self._told or not lasted or self._peak < self._most or not self._plain:
             return False
         self._told = True
         self.since_ns = self._held.since_ns
@@ -229,6 +246,7 @@ class _Thing:
         self._called = words.whose(rule.label)
         self._there = Held(hold_ns)
         self._away = Held(hold_ns)
+        self._hold_ns = hold_ns
         self._present: bool | None = None
         self._rest = Rest(hold_ns)
         self._covered = Held(hold_ns)
@@ -256,7 +274,7 @@ class _Thing:
                 return _Hit(words.sentence(f"{self._called} {does}"), self._rest.since_ns, track.box, track.sure)
 
     def _presence(self, look: Look, track: Track, inside: bool) -> _Hit | None:
-        came, went = self._there.look(look.t_ns, inside), self._away.look(look.t_ns, not inside)
+        came, went = self._there.look(look.t_ns, inside), self._gone(look, track, not inside)
         before = self._present
         if came or went:
             self._present = came
@@ -268,9 +286,14 @@ class _Thing:
         text = words.sentence(f"{self._called} is gone" if self._zone is None else f"{self._called} has left its place")
         return _Hit(text, self._away.since_ns, track.box) if self._what is not Watched.APPEARS else None
 
+    def _gone(self, look: Look, track: Track, away: bool) -> bool:
+        """Whether it has been away for long enough; one that is lost has been so since it was last seen."""
+        lasted = self._away.look(look.t_ns, away)
+        return lasted or (track.state is TrackState.LOST and look.t_ns - track.seen_ns >= self._hold_ns)
+
     def _lost(self, look: Look, track: Track) -> _Hit | None:
         """Out of sight: taken away, or hidden wholly."""
-        lasted = self._away.look(look.t_ns, True)
+        lasted = self._gone(look, track, True)
         before, self._present = self._present, not lasted
         if lasted and before is True:
             return _Hit(words.sentence(f"{self._called} was taken, or something is in front of it"), self._away.since_ns, None)

@@ -3,7 +3,7 @@
 Following takes the newest picture whenever the segmenter is free and never more than the configured number a second; pictures
 that come while it is busy are left out. An object that is out of sight is looked for by the segmenter itself, which knows it,
 and by the detector where the object has a name: what looks like it is taken up under the same id, and where that is not sure
-the wearer is told so.
+the wearer is told so. The detector is also asked now and then whether what is followed still is the thing of its name.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from edge.errors import EngineError, EngineMissing, InputError, NearsightError, 
 from edge.events import Event, MaskSeen, Notice, ThingsSeen, TrackChanged
 from edge.policy import choosing
 from edge.policy.identity import Following, Likeness
+from edge.policy.witness import Witness
 from edge.ports import Detector, Segmenter, Stop
 from edge.runtime.lane import Lane
 from edge.runtime.watching import Watching
@@ -35,6 +36,8 @@ TOLD_NS = 500_000_000
 """How often a followed object's mask becomes an event."""
 SEARCH_NS = 500_000_000
 """How often the detector looks for what is lost."""
+WITNESS_NS = 120_000_000
+"""How often the detector looks whether a track still is on its thing."""
 CANDIDATES = 3
 """How many things of the name are looked at in one search."""
 
@@ -47,6 +50,8 @@ class _Followed:
     following: Following = field(default_factory=Following)
     told_ns: int = -TOLD_NS
     searched_ns: int = 0
+    witness: Witness = field(default_factory=Witness)
+    witnessed_ns: int = 0
 
 
 class SessionEyes:
@@ -138,7 +143,7 @@ class SessionEyes:
 
     async def things(self, frame: VideoFrame) -> tuple[Detection, ...]:
         """Gives the things in a picture that have names. Raises EngineMissing and what engines raise."""
-        found = await self._things(frame)
+        found = tuple(one for one in await self._things(frame) if one.sure)
         seen = tuple({"label": one.label, "score": round(one.score, 3), "box": tuple(one.box.corners())} for one in found)
         self._emit(ThingsSeen(t_ns=frame.t_ns, things=seen))
         return found
@@ -224,6 +229,7 @@ class SessionEyes:
                 things = await self._things(frame)
             if things is not None:
                 await self._search(frame, things)
+                await self._correct(frame, things)
         except InputError as error:
             self._emit(Notice(t_ns=self._now_ns(), code="following", text=error.text))
             self._lose_all()
@@ -293,7 +299,11 @@ class SessionEyes:
             return False
         if any(rule.object_id is None and rule.label for rule in self._watching.rules.values()):
             return True
-        return any(self._missed(one, frame) for one in self._followed.values())
+        return any(self._missed(one, frame) or self._witnessed(one, frame) for one in self._followed.values())
+
+    def _witnessed(self, one: _Followed, frame: VideoFrame) -> bool:
+        followed = one.track.state is TrackState.FOLLOWED and one.track.label in self.names
+        return followed and frame.t_ns - one.witnessed_ns >= WITNESS_NS
 
     def _missed(self, one: _Followed, frame: VideoFrame) -> bool:
         lost = one.track.state is TrackState.LOST and one.track.label in self.names
@@ -308,7 +318,7 @@ class SessionEyes:
         """Takes up what is lost where a thing of its name looks like it."""
         for one in [one for one in self._followed.values() if self._missed(one, frame)]:
             one.searched_ns = frame.t_ns
-            alike = [thing for thing in things if thing.label == one.track.label][:CANDIDATES]
+            alike = [thing for thing in things if thing.sure and thing.label == one.track.label][:CANDIDATES]
             judged = [(thing, await self._judge(one, frame, thing.box)) for thing in alike]
             likely = next((found for found in judged if found[1] is Likeness.SAME), None)
             if likely is None and len(judged) == 1 and judged[0][1] is Likeness.UNSURE:
@@ -316,20 +326,40 @@ class SessionEyes:
             if likely is not None and one.track.object_id in self._followed:
                 await self._take_up(one, frame, likely[0].box, sure=likely[1] is Likeness.SAME)
 
+    async def _correct(self, frame: VideoFrame, things: tuple[Detection, ...]) -> None:
+        """Brings back to its thing a track that has slipped off it, and loses what is gone."""
+        for one in [one for one in self._followed.values() if self._witnessed(one, frame)]:
+            one.witnessed_ns = frame.t_ns
+            alike = [thing for thing in things if thing.label == one.track.label]
+            score = one.track.mask.score if one.track.mask is not None else 0.0
+            word = one.witness.look(frame.t_ns, one.track.box, score, alike)
+            if word == "gone":
+                one.following.deny(frame.t_ns)
+                one.track = replace(one.track, state=TrackState.LOST, seen_ns=one.witness.seen_ns, mask=None)
+                self._tell_change(one, "lost")
+            elif word is not None and await self._judge(one, frame, word.box) is not Likeness.OTHER:
+                if one.track.object_id in self._followed:
+                    await self._put(one, frame, word.box, sure=one.track.sure)
+
     async def _judge(self, one: _Followed, frame: VideoFrame, box: Box) -> Likeness:
         mask = await self.cut_out(frame, SegmentPrompt(box=box))
         return one.following.identity.judge(frame.pixels, mask) if mask.area else Likeness.OTHER
 
     async def _take_up(self, one: _Followed, frame: VideoFrame, box: Box, *, sure: bool) -> None:
+        if await self._put(one, frame, box, sure=sure):
+            self._tell_change(one, "found")
+
+    async def _put(self, one: _Followed, frame: VideoFrame, box: Box, *, sure: bool) -> bool:
+        """Follows what is in the box from now on, under the same id."""
         number = one.track.object_id
         mask = await self._lane().call(lambda engine, stop: engine.add(frame, SegmentPrompt(box=box), number))
         if (seen := mask.box) is None:
-            return
+            return False
         one.following.take_up(frame.t_ns, sure=sure)
         one.track = replace(
             one.track, state=TrackState.FOLLOWED, box=seen, t_ns=frame.t_ns, seen_ns=frame.t_ns, mask=mask, sure=sure
         )
-        self._tell_change(one, "found")
+        return True
 
 
 async def whole(
@@ -345,7 +375,8 @@ async def whole(
     part = (await segmenter.call(lambda engine, stop: engine.cut_out(frame, prompt))).box
     if part is None:
         return prompt
-    thing = choosing.whole(prompt.points[0], part, await detector.call(lambda engine, stop: engine.detect(frame)))
+    found = await detector.call(lambda engine, stop: engine.detect(frame))
+    thing = choosing.whole(prompt.points[0], part, [one for one in found if one.sure])
     return replace(prompt, box=thing.box) if thing is not None else prompt
 
 

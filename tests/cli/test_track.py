@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import av
@@ -172,3 +173,25 @@ def test_a_profile_without_a_segmenter_says_so(
     with monkeypatch.context() as patch:
         patch.setattr("sys.argv", ["nearsight", "track", str(video), "--point", "1,2", "--config", str(config)])
         assert_refused(nearsight("track", video, "--point", "1,2", "--config", config), 1, "no segmenter")
+
+
+def test_an_engine_that_hangs_in_native_code_does_not_change_the_status(
+    nearsight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    let_go = threading.Event()
+    stuck = threading.Thread(target=let_go.wait, name="lane-segmenter", daemon=True)
+
+    def at_once(status: int) -> None:
+        raise SystemExit(status + 100)
+
+    monkeypatch.setattr("edge.cli.main.os._exit", at_once)
+    monkeypatch.setattr("edge.cli.main.LAST_WAIT_S", 0.01)
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(b"no film")
+    assert nearsight("track", broken, "--point", "1,1").status == 1
+    stuck.start()
+    try:
+        assert nearsight("track", broken, "--point", "1,1").status == 101, "it left without the interpreter's own end"
+    finally:
+        let_go.set()
+        stuck.join()

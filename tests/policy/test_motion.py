@@ -122,5 +122,39 @@ def test_another_size_is_another_view() -> None:
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
 def test_every_zone_has_a_block(x0: float, y0: float, x1: float, y1: float) -> None:
     blocks = np.zeros((11, 20), np.bool_)
-    stir = Stir(blocks, blocks.astype(np.float32), blocks.astype(np.int64), True)
+    stir = Stir(blocks, blocks, blocks.astype(np.float32), blocks.astype(np.int64), True)
     assert stir.within(Box(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1))).size >= 1
+
+
+def textured(seed: int, strength: float) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(0, strength, (20, 20)).repeat(4, 0).repeat(4, 1)
+
+
+def noisy_picture(grey: NDArray[np.float64], chance: np.random.Generator) -> Pixels:
+    noise = np.clip(grey + chance.normal(0, 2, grey.shape), 0, 255).astype(np.uint8)
+    return noise[:, :, None].repeat(3, axis=2)
+
+
+@pytest.mark.parametrize(("strength", "plain"), [(30.0, True), (4.0, False)])
+def test_a_thing_is_plain_and_the_trace_of_its_shadow_is_not(strength: float, plain: bool) -> None:
+    motion, chance = Motion(), np.random.default_rng(2)
+    grey = np.tile(120 + textured(5, 6.0), (3, 4))
+    for n in range(25):
+        assert not motion.see(noisy_picture(grey, chance), n * STEP_NS).moved.any()
+    grey[80:160, 120:200] += textured(6, strength)
+    stir = motion.see(noisy_picture(grey, chance), 25 * STEP_NS)
+    assert stir.moved.sum() >= 4
+    assert bool(stir.plain.any()) is plain is stir.plainly(None)
+    assert not stir.plainly(Box(0, 0, 0.2, 1))
+
+
+def test_what_a_weakly_textured_thing_uncovers_is_seen() -> None:
+    """An edge that is uncovered is no brighter version of what was there, though a factor of three fits a part of it."""
+    motion, chance = Motion(), np.random.default_rng(3)
+    grey = np.tile(120 + textured(7, 20.0), (3, 4))
+    weak, edges = textured(5, 2.0), np.kron(np.arange(10) % 2, np.ones(8))[None] * 40.0
+    grey[80:160, 120:200] = 120 + weak
+    for n in range(50):
+        motion.see(noisy_picture(grey, chance), n * STEP_NS)
+    grey[80:160, 120:200] = 120 + 4 * weak + edges
+    assert motion.see(noisy_picture(grey, chance), 50 * STEP_NS).plain.sum() >= 15

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def stir(moved: Box | None = None, *, steady: bool = True, level: float = 100.0,
     blocks = np.zeros((11, 20), np.bool_)
     if moved is not None:
         blocks[int(moved.y0 / 360 * 11) : int(moved.y1 / 360 * 11), int(moved.x0 / 640 * 20) : int(moved.x1 / 640 * 20)] = True
-    return Stir(blocks, np.full((11, 20), level, np.float32), np.full((11, 20), stirred_ns, np.int64), steady)
+    return Stir(blocks, blocks, np.full((11, 20), level, np.float32), np.full((11, 20), stirred_ns, np.int64), steady)
 
 
 def track(
@@ -278,3 +279,48 @@ def test_numbers_and_plurals() -> None:
     assert watch_words.went("knife", 1, 2) == "A knife went away, two knives left."
     assert watch_words.counted("bus", 12) == "There are 12 buses now."
     assert watch_words.counted("person", 0) == "There are no people now."
+
+
+def test_what_is_seen_faintly_goes_on_but_does_not_begin() -> None:
+    def seen(scores: Sequence[float]) -> list[str]:
+        looks = (
+            looked(n, detections=(Detection("dog", HOME, score, score > 0.5),) if score else ())
+            for n, score in enumerate(scores)
+        )
+        return [fired.text for _, fired in run(WatchRule(Watched.APPEARS, "dog", cooldown=0.0), looks)]
+
+    before = [0.0] * 10
+    assert len(seen(before + [0.6, 0.4, 0.35, 0.4, 0.4])) == 1
+    assert seen(before + [0.4] * 20) == []
+
+
+def test_a_shadow_alone_is_no_motion() -> None:
+    def looks(plain: bool) -> Iterable[Look]:
+        for n in range(20):
+            seen = stir(HOME if n >= 10 else None, stirred_ns=n * STEP_NS)
+            yield looked(n, stir=seen if plain else replace(seen, plain=np.zeros_like(seen.moved)))
+
+    assert len(run(WatchRule(Watched.MOVES), looks(plain=True))) == 1
+    assert run(WatchRule(Watched.MOVES), looks(plain=False)) == []
+
+
+def test_a_lost_thing_has_been_gone_since_it_was_last_seen() -> None:
+    def looks() -> Iterable[Look]:
+        for n in range(20):
+            lost = n >= 12
+            one = track(n * STEP_NS, state=TrackState.LOST if lost else TrackState.FOLLOWED)
+            yield looked(n, tracks=(replace(one, seen_ns=min(n, 8) * STEP_NS),))
+
+    ((at, fired),) = run(WatchRule(Watched.LEAVES, "bag", 1), looks())
+    assert at == 12 * STEP_NS / 1e9, "that it was lost has taken its time already"
+
+
+def test_what_was_there_before_is_no_news_however_late_the_detector_finds_it() -> None:
+    def looks(stirs: Callable[[int], int]) -> Iterable[Look]:
+        for n in range(40):
+            seen = (Detection("cup", HOME, 0.8),) if n >= 18 else ()  # 2.25 s after the watch began
+            yield looked(n, detections=seen, stir=stir(stirred_ns=stirs(n), steady=n >= 8))
+
+    rule = WatchRule(Watched.APPEARS, "cup")
+    assert run(rule, looks(lambda n: min(n, 8) * STEP_NS)) == [], "nothing has stirred since the view was learnt"
+    assert len(run(rule, looks(lambda n: min(n, 17) * STEP_NS))) == 1

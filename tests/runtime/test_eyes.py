@@ -211,3 +211,40 @@ async def test_a_point_on_a_part_means_the_thing_that_has_a_name(size: tuple[int
         frame = await newest(stage, view((RED, 40, 40)))
         await stage.session.eyes.follow(frame, ON_RED)
         assert segmenter.prompts[-1][1].box == expected, "what is far larger than what was pointed at is something else"
+
+
+async def test_a_track_that_slipped_off_is_brought_back_by_the_detector() -> None:
+    segmenter = FakeSegmenter()
+    async with looking(segmenter, FakeDetector()) as (stage, _):
+        eyes = stage.session.eyes
+        await eyes.follow(await newest(stage, view((RED, 40, 40))), ON_RED, "cup")
+        await newest(stage, view((RED, 44, 40)), 1.0)
+        segmenter.script = {1: [Box(44, 40, 84, 80)]}  # it stays where the cup was
+        await newest(stage, view((RED, 200, 100)), 1.0)
+        assert [prompt.box for _, prompt in segmenter.prompts[1:]][:1] == [Box(200, 100, 240, 140)]
+        assert changes(stage) == [("started", True)], "it was never lost"
+
+
+async def test_what_the_detector_no_longer_sees_is_lost_until_it_does() -> None:
+    segmenter = FakeSegmenter()
+    async with looking(segmenter, FakeDetector()) as (stage, _):
+        eyes = stage.session.eyes
+        await eyes.follow(await newest(stage, view((RED, 40, 40))), ON_RED, "cup")
+        for n in range(8):
+            await newest(stage, view((RED, 44 + n, 40)), 0.3)
+        segmenter.doubt = True
+        segmenter.script = {1: [Box(48, 40, 88, 80)]}  # it takes the ground for the cup
+        for n in range(8):
+            await newest(stage, view((GREEN, 280, 180 + n)), 0.3)
+        assert [one.state for one in eyes.tracks] == [TrackState.LOST]
+        segmenter.script, segmenter.doubt = {}, False
+        for n in range(4):
+            await newest(stage, view((RED, 200, 100 + n)), 0.3)
+        assert [one.state for one in eyes.tracks] == [TrackState.FOLLOWED]
+        assert [change for change, _ in changes(stage)] == ["started", "lost", "found"]
+
+
+async def test_faint_things_are_not_told() -> None:
+    faint = Detection("cup", Box(20, 20, 60, 60), 0.35, sure=False)
+    async with looking(detector=FakeDetector([[Detection("cup", Box(99, 20, 140, 60), 0.6), faint]])) as (stage, _):
+        assert len(await stage.session.eyes.things(await newest(stage, view()))) == 1

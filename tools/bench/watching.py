@@ -28,8 +28,10 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge.policy.identity import Following, Likeness
 from edge.policy.motion import Motion
 from edge.policy.watching import Fired, Look, Watch
+from edge.policy.witness import Witness
 from edge.ports import Stop
 from edge.tracks import SegmentPrompt, Track, TrackState, Watched, WatchRule
 from edge.values import Box, Detection, Mask, VideoFrame
@@ -53,6 +55,8 @@ class Case:
     times: tuple[float | tuple[float, float], ...]
     click: tuple[float, float] | None = None
     """Where the thing to follow is in the first picture, in shares of it; None where nothing is followed."""
+    kind: str = ""
+    """The detector's name for the thing that is followed."""
 
 
 def _rule(what: Watched, label: str = "", zone: Box | None = None, object_id: int | None = None) -> WatchRule:
@@ -69,7 +73,7 @@ CASES = (
         (6.1, 18.0, 22.8, 43.1, 50.4, 67.7, 74.6, 84.7, 92.2, 117.7, 123.5, 134.0),
     ),
     Case("bottle-detection", _rule(Watched.MOVES, zone=LEFT), (5.7, 11.25, 15.8, 22.5, 27.25)),
-    Case("bottle-detection", _rule(Watched.MOVES, zone=MIDDLE), (15.9, 22.0, 31.2)),
+    Case("bottle-detection", _rule(Watched.MOVES, zone=MIDDLE), (15.9, 22.0, 31.2, 35.3)),
     Case("bottle-detection", _rule(Watched.MOVES, zone=RIGHT), (30.7, 34.5)),
     Case("bottle-detection", _rule(Watched.LEAVES, "bottle", RIGHT), ((31.3, 32.1),)),
     Case("bottle-detection", _rule(Watched.APPEARS, "bottle", RIGHT), ((34.7, 36.7),)),
@@ -77,40 +81,64 @@ CASES = (
     Case("bottle-detection", _rule(Watched.LEAVES, "bottle"), ((6.1, 7.2), (16.2, 17.9), (31.3, 32.1))),
     Case("dog", _rule(Watched.LEAVES, "dog"), (2.45,)),
     Case("dog", _rule(Watched.APPEARS, "dog"), (3.65,)),
-    Case("bottle-detection", _rule(Watched.TOUCHED, "my bottle", object_id=1), ((31.1, 31.7),), (0.84, 0.6)),
-    Case("bottle-detection", _rule(Watched.LEAVES, "my bottle", object_id=1), ((31.8, 32.1),), (0.84, 0.6)),
-    Case("cups", replace(_rule(Watched.MOVES, "the cup", object_id=1), cooldown=60.0), (1.5,), (0.71, 0.57)),
-    Case("dog", _rule(Watched.LEAVES, "the dog", object_id=1), (2.45,), (0.46, 0.63)),
+    Case("bottle-detection", _rule(Watched.TOUCHED, "my bottle", object_id=1), ((31.1, 31.7),), (0.84, 0.6), "bottle"),
+    Case("bottle-detection", _rule(Watched.LEAVES, "my bottle", object_id=1), ((31.8, 32.1),), (0.84, 0.6), "bottle"),
+    Case("cups", replace(_rule(Watched.MOVES, "the cup", object_id=1), cooldown=60.0), (1.5,), (0.71, 0.57), "cup"),
+    Case("dog", _rule(Watched.LEAVES, "the dog", object_id=1), (2.45,), (0.46, 0.63), "dog"),
 )
 
 
 class Follower:
-    """Follows one clicked thing, and says lost as simply as can be: no mask, or a score below a half."""
+    """Follows one clicked thing, and loses, finds and corrects it as a session does (``edge.runtime.eyes``)."""
 
-    def __init__(self, click: tuple[float, float]) -> None:
+    def __init__(self, click: tuple[float, float], kind: str) -> None:
         from models.classical import ClassicalSegmenter
 
         self._click = click
+        self._kind = kind
+        self._following = Following()
+        self._witness = Witness()
         self._engine = ClassicalSegmenter()
         self._engine.open()
         self._box: Box | None = None
         self._seen_ns = 0
 
-    def look(self, frame: VideoFrame) -> Track:
-        """Gives the track in the next picture."""
+    def look(self, frame: VideoFrame, found: tuple[Detection, ...]) -> Track:
+        """Gives the track in the next picture, in which the detector has ``found`` things."""
         height, width = frame.pixels.shape[:2]
-        mask: Mask | None
         if self._box is None:
             point = self._click[0] * width, self._click[1] * height
             mask = self._engine.add(frame, SegmentPrompt(points=(point,)), 1)
         else:
-            mask = next(iter(self._engine.track(frame, Stop())), None)
-        there = mask is not None and mask.score >= 0.5 and mask.box is not None
-        if there and mask is not None and mask.box is not None:
+            (mask,) = self._engine.track(frame, Stop())
+        self._following.update(frame.pixels, mask, frame.t_ns)
+        alike = [item for item in found if item.label == self._kind]
+        if mask.box is not None and self._following.present:
             self._box, self._seen_ns = mask.box, frame.t_ns
-        state = TrackState.FOLLOWED if there else TrackState.LOST
+            word = self._witness.look(frame.t_ns, mask.box, mask.score, alike)
+            if word == "gone":
+                self._following.deny(frame.t_ns)
+                self._seen_ns = self._witness.seen_ns
+            elif word is not None and self._like(frame, word.box) is not Likeness.OTHER:
+                mask = self._put(frame, word.box)
+        elif not self._following.present:
+            likely = next((item for item in alike if item.sure and self._like(frame, item.box) is Likeness.SAME), None)
+            if likely is not None:
+                self._following.take_up(frame.t_ns, sure=True)
+                mask = self._put(frame, likely.box)
+        state = TrackState.FOLLOWED if self._following.present else TrackState.LOST
         box = self._box or Box(0, 0, 1, 1)
+        there = self._following.present and mask.box is not None
         return Track(1, "", state, box, (width, height), frame.t_ns, self._seen_ns, mask if there else None)
+
+    def _put(self, frame: VideoFrame, box: Box) -> Mask:
+        mask = self._engine.add(frame, SegmentPrompt(box=box), 1)
+        self._box, self._seen_ns = mask.box or self._box, frame.t_ns
+        return mask
+
+    def _like(self, frame: VideoFrame, box: Box) -> Likeness:
+        mask = self._engine.cut_out(frame, SegmentPrompt(box=box))
+        return self._following.identity.judge(frame.pixels, mask) if mask.area else Likeness.OTHER
 
 
 def pictures(path: Path, fps: float) -> Iterator[VideoFrame]:
@@ -134,13 +162,13 @@ def watched(cases: list[Case], path: Path, detector: FastestDet, fps: float) -> 
     """Runs all rules of one video; gives reports, ``since_ns`` being the time of the report, and costs in ms."""
     motion = Motion()
     watches = {case: Watch(case.rule) for case in cases}
-    followers = {case.click: Follower(case.click) for case in cases if case.click is not None}
+    followers = {case.click: Follower(case.click, case.kind) for case in cases if case.click is not None}
     reports: dict[Case, list[Fired]] = {case: [] for case in cases}
     costs = []
     shifted = (0.0, 0.0)
     for frame in pictures(path, fps):
         found: tuple[Detection, ...] = detector.detect(frame)
-        tracks = {click: follower.look(frame) for click, follower in followers.items()}
+        tracks = {click: follower.look(frame, found) for click, follower in followers.items()}
         height, width = frame.pixels.shape[:2]
         began = time.perf_counter()
         things = [item.box for item in found] + [track.box for track in tracks.values()]
