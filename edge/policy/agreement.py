@@ -59,6 +59,11 @@ class LocalAgreement:
         self._previous = heard[first:]
         return (*self._buffer.committed, *self._buffer.after(self._previous))
 
+    def settle(self, words: tuple[Word, ...]) -> None:
+        """Commits all of them."""
+        self._buffer.settle(words)
+        self._previous = ()
+
     def _overdue(self, new: Sequence[Word]) -> int:
         if len(self._looks) < (self._looks.maxlen or 0):
             return 0

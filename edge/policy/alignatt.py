@@ -56,6 +56,10 @@ class AlignAtt:
         count = _settled(looks[first:], at - LAST)
         return (*self._buffer.committed, *self._buffer.after(heard[first : first + count]))
 
+    def settle(self, words: tuple[Word, ...]) -> None:
+        """Commits all of them."""
+        self._buffer.settle(words)
+
 
 def _absolute(attended: Sequence[int] | None, heard: Sequence[Word], start: int) -> list[int]:
     if attended is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 from edge.decoding import Decoded, DecodeRequest
@@ -86,7 +87,10 @@ class StreamingPolicy(Protocol):
         """
 
     def finish(self, decoded: Decoded, attended: Sequence[int] | None, at: int) -> tuple[Word, ...]:
-        """Takes the last decode and gives all words of the run. It commits nothing: the speaker may only have paused."""
+        """Takes the last decode and gives all words of the run. It commits nothing: the speaker may go on the next moment."""
+
+    def settle(self, words: tuple[Word, ...]) -> None:
+        """Commits all that ``finish`` gave, or the newest ``Told``: the speaker has paused."""
 
 
 class Buffer:
@@ -132,6 +136,10 @@ class Buffer:
     def commit(self, words: Sequence[Word]) -> None:
         """Takes words for good."""
         self.committed.extend(self.after(words))
+
+    def settle(self, words: Sequence[Word]) -> None:
+        """Takes all words of a run for good; they begin with the committed ones."""
+        self.commit(words[len(self.committed) :])
 
     def trim(self, decoded: Decoded, heard: Sequence[Word], settled: int, at: int) -> None:
         """Cuts a buffer that has grown long behind its last whole segment; ``heard[:settled]`` are committed.
@@ -198,6 +206,7 @@ def agreed(one: Sequence[Word], other: Sequence[Word]) -> int:
     return count
 
 
+@lru_cache(4096)  # each decode of a buffer brings nearly the same words again
 def normal(text: str) -> str:
     """Gives a word without case and punctuation; one that is nothing else stays as it is."""
     folded = unicodedata.normalize("NFKC", text).casefold()

@@ -5,7 +5,7 @@ they are worth, as the field found it; the first three are asked before the mode
 
 1. ``VoiceGate``: at least 0.25 s of speech in the buffer, or no decode (``worth_decoding``);
 2. a floor of level under that speech (``worth_decoding``);
-3. no prompt from before a long silence (``context_after``): the model would go on with it;
+3. no prompt from before a long silence (``Guards.forget_s``: a run of speech ends there): the model would go on with it;
 4. a segment that the model itself doubts twice, by its no-speech probability *and* its log-probability, is dropped: the
    first alone drops real speech over noise;
 5. loops are folded into one round, in whatever language;
@@ -127,11 +127,6 @@ def worth_decoding(pcm: Pcm, spans: Sequence[Span], guards: Guards) -> bool:
         return False
     pieces = ((at, min(at + FEW, end)) for start, end in spans for at in range(start, end, FEW))
     return any(level_db(pcm[start:end]) >= guards.level_db for start, end in pieces)
-
-
-def context_after(context: str, silence: int, guards: Guards) -> str:
-    """Gives the prompt after so many samples of silence."""
-    return "" if silence >= samples(guards.forget_s) else context
 
 
 def believed(decoded: Decoded, spans: Sequence[Span], size: int, guards: Guards) -> Decoded:

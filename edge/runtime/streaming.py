@@ -1,9 +1,10 @@
 """A recogniser that streams, made of a decoder that does not: ``StreamingRecogniser``.
 
-The sound of an utterance is cut into runs of speech at pauses of a second. Within a run the decoder is given the newest seconds
-again and again, and a policy decides which words stand (``edge.policy.settling``); guards see to it that nothing is told which
-nobody said (``edge.policy.speech_guards``). Nothing is decoded twice without new speech in between, and there is one decode at
-the end of a run, whether the endpointer asks for it or the pause does.
+The sound of an utterance is cut into runs of speech at silences of five seconds. Within a run the decoder is given the newest
+seconds again and again, and a policy decides which words stand (``edge.policy.settling``); guards see to it that nothing is
+told which nobody said (``edge.policy.speech_guards``). Nothing is decoded twice without new speech in between. A pause of a
+second makes all words stand that were said before it, after one thorough decode, which the endpointer may have asked for
+already; what follows is decoded together with them, for a decoder hears the rest of a sentence better with its beginning.
 
 All of it runs inside the decoder's lane.
 """
@@ -20,8 +21,8 @@ import numpy as np
 
 from edge.decoding import Decoded
 from edge.errors import UsageError
-from edge.policy.settling import CONTEXT, StreamingPolicy, Told, joined, shifted
-from edge.policy.speech_guards import Guards, VoiceGate, believed, context_after, length, worth_decoding
+from edge.policy.settling import StreamingPolicy, Told, joined, shifted
+from edge.policy.speech_guards import Guards, VoiceGate, believed, length, worth_decoding
 from edge.ports import RecogniserStream, SpeechDecoder, Stop, VoiceActivity
 from edge.values import EngineInfo, Pcm, Transcript, Word, samples
 
@@ -46,12 +47,12 @@ class Streaming:
     """BCP 47 tags: one is held to; of several the likeliest is found; with none every language of the decoder is possible."""
     hotwords: str = ""
     """Names that may occur, separated by blanks: the wearer's own list."""
-    first_s: float = 0.5
-    """Seconds of speech before the first decode of a run."""
+    first_s: float = 0.3
+    """Seconds of speech before the first decode of a run, and between two as long as nothing was heard in it."""
     update_s: float = 1.0
     """Seconds of new speech between two decodes; more where a decode takes longer than that."""
     pause_s: float = 1.0
-    """Seconds of silence that end a run: its words stand for good."""
+    """Seconds of silence after which all words that were said stand for good."""
     guards: Guards = field(default_factory=Guards)
 
 
@@ -111,19 +112,19 @@ class StreamingRecogniser:
 
 @dataclass
 class _Run:
-    """Speech between two long pauses."""
+    """Speech between two long silences."""
 
     policy: StreamingPolicy
     origin: int
     """First sample that is decoded; the policy counts from there."""
-    context: str
     voiced_to: int = 0
     unheard: int = 0
     """Samples of speech since the last decode."""
-    decoded: bool = False
     told: Told = field(default_factory=Told)
     last: tuple[Word, ...] | None = None
     """What the last pass gave, until there is new speech."""
+    paused: bool = False
+    """Whether all of that stands."""
 
 
 class _Stream:
@@ -137,7 +138,6 @@ class _Stream:
         self._judged = 0
         self._run: _Run | None = None
         self._closed: list[Word] = []
-        self._spoke_to: int | None = None
         self._cost = 0
         self._language = engine.settings.languages[0] if len(engine.settings.languages) == 1 else ""
         self._news = False  # whether what can be told may have changed
@@ -199,31 +199,34 @@ class _Stream:
                 run = self._run = run or self._begin(start)
                 run.voiced_to = self._judged
                 run.unheard += window
-                run.last = None
+                run.last, run.paused = None, False
                 if run.unheard >= self._due(run):
                     self._update(run)
-            elif run is not None and self._judged - run.voiced_to >= samples(self._settings.pause_s):
-                self._end(run)
+            elif run is not None:
+                self._wait(run, self._judged - run.voiced_to)
 
     @property
     def _floor(self) -> Guards:
         return replace(self._settings.guards, speech_s=0.0)
 
     def _begin(self, start: int) -> _Run:
-        silence = 0 if self._spoke_to is None else start - self._spoke_to
         said_to = self._closed[-1].end if self._closed else 0
-        context = context_after(joined(self._closed[-CONTEXT:])[-CONTEXT:], silence, self._settings.guards)
-        return _Run(self._engine.policy(), max(start - PRE_ROLL, said_to, self._sound.start), context)
+        return _Run(self._engine.policy(), max(start - PRE_ROLL, said_to, self._sound.start))
 
-    def _end(self, run: _Run) -> None:
-        self._closed += self._last_words(run, self._judged, Stop())
-        self._spoke_to = run.voiced_to
-        self._run = None
-        self._news = True
+    def _wait(self, run: _Run, silence: int) -> None:
+        """Lets the words of a run stand after a pause, and ends it after a long one: what was said is no prompt any more."""
+        if silence >= samples(self._settings.pause_s) and not run.paused:
+            words = shifted(self._last_words(run, self._judged, Stop()), -run.origin)
+            run.policy.settle(words)
+            run.told = Told(words)
+            run.paused = self._news = True
+        if run.paused and silence >= samples(self._settings.guards.forget_s):
+            self._closed += shifted(run.told.words, run.origin)
+            self._run = None
 
     def _due(self, run: _Run) -> int:
         """Samples of new speech before the next decode: a slow decoder must not fall behind the speaker."""
-        return max(samples(self._settings.update_s if run.decoded else self._settings.first_s), self._cost)
+        return max(samples(self._settings.update_s if run.told.words else self._settings.first_s), self._cost)
 
     def _update(self, run: _Run) -> None:
         at = self._judged - run.origin
@@ -262,7 +265,6 @@ class _Stream:
         request = replace(
             ask.request,
             language=self._tell_language(pcm, length(spans), stop),
-            context=f"{run.context} {ask.request.context}".strip()[-CONTEXT:],
             hotwords="" if ask.request.prefix else self._settings.hotwords,
             thorough=last,
         )
@@ -270,7 +272,6 @@ class _Stream:
         decoded = believed(engine.decoder.decode(pcm, request, stop), spans, size, guards)
         attended = engine.decoder.attend(pcm, decoded, stop) if run.policy.attends else None
         self._cost = samples(engine.clock() - began)
-        run.decoded = True
         return decoded, attended
 
     def _tell_language(self, pcm: Pcm, voiced: int, stop: Stop) -> str:

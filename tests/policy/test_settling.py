@@ -45,7 +45,10 @@ class Run:
 
 
 def drive(policy: StreamingPolicy, script: Sequence[Word], slips: Slips = SLIPS, *, pauses: bool = False) -> Run:
-    """Updates every second until the script is over, then finishes; with ``pauses`` it also finishes now and then between."""
+    """Updates every second until the script is over, then finishes; with ``pauses`` it also finishes now and then between.
+
+    What was said before a second of silence is settled.
+    """
     decoder = ScriptedDecoder(script, slips)
     end = script[-1].end + PAD
     run = Run()
@@ -57,6 +60,11 @@ def drive(policy: StreamingPolicy, script: Sequence[Word], slips: Slips = SLIPS,
         if pauses and at % (3 * UPDATE) == 0:
             decoded = decoder.between(policy.request(at).start, at)
             policy.finish(decoded, attended(decoded), at)
+        if pauses and at - max((word.end for word in script if word.start < at), default=at) >= UPDATE:
+            decoded = decoder.between(policy.request(at).start, at)
+            words = policy.finish(decoded, attended(decoded), at)
+            policy.settle(words)
+            run.tolds.append((at, Told(words)))
     decoded = decoder.between(policy.request(end).start, end)
     run.last = policy.finish(decoded, attended(decoded), end)
     return run

@@ -13,7 +13,6 @@ from edge.policy.speech_guards import (
     Guards,
     VoiceGate,
     believed,
-    context_after,
     length,
     unlooped,
     within_voice,
@@ -63,11 +62,6 @@ def test_the_level_is_that_of_the_speech_not_of_the_pauses() -> None:
     assert worth_decoding(pcm, [(10 * SECOND, len(pcm))], GUARDS)
     assert not worth_decoding(pcm, [(0, 9 * SECOND)], GUARDS), "voice activity alone is not believed"
     assert not worth_decoding(tone(1.0, amplitude=300), [(0, SECOND)], GUARDS)
-
-
-def test_what_was_said_before_a_long_silence_is_no_prompt() -> None:
-    assert context_after("Turn left.", samples(4.9), GUARDS) == "Turn left."
-    assert context_after("Turn left.", samples(5.0), GUARDS) == ""
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,19 @@ def test_any_utterance_is_told_whole(policy: str, gaps: list[float], seed: int, 
         assert abs(word.start - true.start) <= samples(0.16)
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_where_nothing_was_heard_yet_the_next_look_comes_soon(policy: str) -> None:
+    script = spoken("somewhere between the two", 0.2, word=0.6)
+    decoder = ScriptedDecoder(script)
+    stream = recogniser(decoder, policy=policy).stream()
+    pcm = sound(script)
+    told = next(at for at, piece in enumerate(chunks(pcm, FEED), 1) if stream.accept(piece))
+    assert told * 0.06 - 0.2 < 0.8, "not a whole update after the look that came too early"
+    assert len(decoder.asked) == 2
+    feed(stream, pcm[told * FEED :])
+    assert len(decoder.asked) == 3, "from then on once a second"
+
+
 def test_nothing_is_decoded_without_new_speech() -> None:
     script = spoken("one two three four five", 0.2)
     decoder = ScriptedDecoder(script)
@@ -112,7 +125,7 @@ def test_nothing_is_decoded_without_new_speech() -> None:
     assert not decoder.asked
     feed(stream, sound(script, 0.5))
     before = len(decoder.asked)
-    assert before == 2, "after half a second of speech, and a second later"
+    assert before == 2, "after a third of a second of speech, and a second later"
     stream.final(Stop())
     feed(stream, silence(5.0))
     stream.final(Stop())
@@ -120,7 +133,7 @@ def test_nothing_is_decoded_without_new_speech() -> None:
     assert [request.thorough for request in decoder.asked] == [False, False, True]
 
 
-def test_a_pause_ends_a_run_with_one_decode() -> None:
+def test_after_a_pause_all_words_stand_by_one_decode() -> None:
     script = spoken("one two three", 0.2)
     decoder = ScriptedDecoder(script)
     stream = recogniser(decoder).stream()
@@ -146,14 +159,31 @@ def test_the_speaker_may_go_on_after_a_final() -> None:
     assert stream.final(Stop()).text == "one two three four five six seven eight nine"
 
 
-def test_what_was_said_is_the_prompt_until_a_long_silence() -> None:
-    for pause, context in ((2.0, "one two three"), (6.0, "")):
-        script = [*spoken("one two three", 0.2), *spoken("four five six", 1.3 + pause)]
-        decoder = ScriptedDecoder(script)
-        stream = recogniser(decoder).stream()
-        feed(stream, sound(script, 1.5))
-        assert decoder.asked[-1].context == context
-        assert decoder.asked[0].context == ""
+class Listening(ScriptedDecoder):
+    """Keeps what it heard last."""
+
+    last = ""
+
+    def decode(self, pcm: Pcm, request: DecodeRequest, stop: Stop) -> Decoded:
+        decoded = super().decode(pcm, request, stop)
+        self.last = " ".join(word.text for word in decoded.words)
+        return decoded
+
+
+@pytest.mark.parametrize(("pause", "before"), [(2.0, "one two three "), (4.5, "one two three "), (6.0, "")])
+def test_what_was_said_before_a_pause_is_decoded_with_what_follows_but_not_after_a_long_silence(
+    pause: float, before: str
+) -> None:
+    script = [*spoken("one two three", 0.2), *spoken("four five six", 1.3 + pause)]
+    for policy in POLICIES:
+        decoder = Listening(script)
+        stream = recogniser(decoder, policy=policy).stream()
+        partials = feed(stream, sound(script, 1.5))
+        assert partials[-1].text == "one two three four five six"
+        assert partials[-1].settled == 6
+        assert decoder.last == before + "four five six"
+        assert decoder.asked[-1].context == ""
+        assert decoder.asked[-1].prefix.startswith(before.strip()) or policy == "agreement"
 
 
 def test_names_are_told_but_not_beside_a_prefix() -> None:
