@@ -27,6 +27,7 @@ from tests.models.tiny_whisper import START_S, STEP_S, Shape, random_whisper, sc
 from tests.shared import shared
 
 pytest.importorskip("faster_whisper", reason="ENGINE MISSING: pip install 'faster-whisper>=1.2.1'")
+pytestmark = pytest.mark.xdist_group("whisper")  # the models are built once, not once for each worker
 
 TEXT = "The quick brown fox met Eda near a cold river."
 SOUND = hiss(6.0)
@@ -265,7 +266,7 @@ def test_stop_ends_a_decode_between_windows(opened: Callable[..., WhisperDecoder
 @pytest.mark.parametrize("thorough", [False, True])
 @pytest.mark.parametrize(
     "sound",
-    [np.zeros(samples(3.0), np.int16), hiss(3.0, amplitude=6000), np.full(samples(1.0), 32767, np.int16)],
+    [np.zeros(samples(1.0), np.int16), hiss(1.0, amplitude=6000), np.full(samples(1.0), 32767, np.int16)],
     ids=["silence", "noise", "clipped"],
 )
 def test_random_weights_survive_anything(random_engine: WhisperDecoder, sound: Pcm, thorough: bool) -> None:
@@ -294,8 +295,8 @@ def test_memory_is_flat(engine: WhisperDecoder) -> None:
 
     decode(5)
     before = process.memory_info().rss
-    decode(50)
-    assert process.memory_info().rss - before < 20_000_000  # one kept buffer each would be 50 * 0.8 MB
+    decode(25)
+    assert process.memory_info().rss - before < 10_000_000  # one kept buffer each would be 25 * 0.8 MB
 
 
 def test_gold_alignment_of_a_published_model() -> None:

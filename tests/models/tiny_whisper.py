@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -110,10 +111,15 @@ class Vocabulary:
         tokenizer.save(str(folder / "tokenizer.json"))
 
 
+@cache
+def _vocabulary(multilingual: bool) -> Vocabulary:
+    return Vocabulary(multilingual)
+
+
 def scripted_whisper(folder: Path, shape: Shape | None = None) -> Path:
     """Writes a model that hears ``SAID``, or ``TRANSLATED`` where it is asked to translate, in anything."""
     shape = shape or Shape()
-    vocabulary = Vocabulary(shape.multilingual)
+    vocabulary = _vocabulary(shape.multilingual)
     spec = _silent(shape, len(vocabulary.tokens))
     script = _Script(vocabulary)
     _write_script(script, shape)
@@ -125,7 +131,7 @@ def scripted_whisper(folder: Path, shape: Shape | None = None) -> Path:
 
 def random_whisper(folder: Path, seed: int = 0) -> Path:
     """Writes a multilingual model of seeded random weights."""
-    vocabulary = Vocabulary(multilingual=True)
+    vocabulary = _vocabulary(multilingual=True)
     spec = _silent(Shape(), len(vocabulary.tokens))
     random = np.random.default_rng(seed)
 
