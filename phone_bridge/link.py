@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -14,6 +15,9 @@ from edge.tables import nearest
 if TYPE_CHECKING:
     from phone_bridge.desk import Desk
     from phone_bridge.sim import Network
+
+_ADDRESS = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""Of a device, or what macOS gives instead of it."""
 
 SCHEMES = ("file", "sim", "webrtc", "ble", "xiaozhi")
 
@@ -32,7 +36,8 @@ def open_link(
     ``file:PATH`` is a recording, a picture, a video with or without sound, or a session bundle. ``sim:`` are glasses in
     memory; ``sim:?loss=0.02&delay=0.05&jitter=0.02&seed=7`` puts a network before them. ``pictures``, ``out`` and ``tail``
     are for files alone, as ``FileLink`` explains. ``webrtc://HOST:PORT`` is a station, served as ``serve`` says, with ``desk``
-    behind its dashboard; without a port it takes 8443, or 8080 on a loopback address, which is served without TLS.
+    behind its dashboard; without a port it takes 8443, or 8080 on a loopback address, which is served without TLS. ``ble:``
+    are the glasses that are heard over Bluetooth, ``ble:ADDRESS`` and ``ble:?name=NAME`` the ones meant.
 
     Raises UsageError for what names no link.
     """
@@ -52,7 +57,9 @@ def open_link(
             from phone_bridge.server import WebRtcStation
 
             return WebRtcStation(uri, serve, desk=desk)
-        case "ble" | "xiaozhi":
+        case "ble":
+            return _glasses(uri, rest)
+        case "xiaozhi":
             raise UsageError(f"{uri!r}: {scheme} links come with a later release")
         case _:
             raise UsageError(f"unknown link {scheme!r} in {uri!r}: {nearest(scheme, SCHEMES)}")
@@ -74,6 +81,21 @@ def _files(path: Path, pictures: Path | None, out: Path | None, tail: float) -> 
     if pictures is None and moving:
         pictures = path
     return FileLink(path if sound else None, pictures, out, tail=tail)
+
+
+def _glasses(uri: str, rest: str) -> Link:
+    from phone_bridge.ble import BleLink
+
+    address, _, query = rest.partition("?")
+    values = dict(parse_qsl(query, keep_blank_values=True))
+    for key in values:
+        if key != "name":
+            raise UsageError(f"unknown key {key!r} in {uri!r}: {nearest(key, ('name',))}")
+    if address == "sim":
+        raise UsageError(f"{uri!r}: simulated glasses need the checkout, where firmware_stubs is")
+    if address and not _ADDRESS.fullmatch(address):
+        raise UsageError(f"{uri!r}: {address!r} is no Bluetooth address: write ble:, ble:AA:BB:CC:DD:EE:FF or ble:?name=NAME")
+    return BleLink(uri, address=address, name=values.get("name", ""))
 
 
 def _network(uri: str, rest: str) -> Network:

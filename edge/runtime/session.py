@@ -295,6 +295,7 @@ class Session:
         before, self.device.condition = self.device.condition, condition
         self.speaker.sink_delay_s = condition.sink_delay_s
         self.listener.cancelling = not condition.echo_cancelled
+        self.sight.patience_s = condition.photo_s
         if (before.device, before.echo_cancelled) != (condition.device, condition.echo_cancelled) and self._group is not None:
             self._group.create_task(self.listener.sound_path_changed())
         if before.present and not condition.present:

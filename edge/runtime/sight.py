@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterable, Callable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -69,6 +70,9 @@ class Sight:
         self._asked_ns = 0
         self._told: set[type[Event]] = set()
         self._begun = asyncio.Event()
+        self._arrived = asyncio.Event()
+        self.patience_s = 0.0
+        """How long a question waits for a picture where there is none: a photo over Bluetooth takes seconds."""
         self.chosen: VideoFrame | None = None
         """The picture that the last question was about."""
         self.chosen_reading: Reading | None = None
@@ -83,6 +87,7 @@ class Sight:
                 await self._take(frame)
         finally:
             self._begun.set()
+            self._arrived.set()
             self._ahead_until_ns = None
             for once in (self._readings, self._codes, self._facts, self._prepared):
                 await once.close()
@@ -105,9 +110,9 @@ class Sight:
 
     async def choose(self, at_ns: int) -> VideoFrame:
         """Gives the picture that a question ending at ``at_ns`` is about, and ends the reading ahead. Raises NoView."""
-        chosen = self._ring.choose(at_ns, self._window_ns, self._readings.has)
-        if chosen is not None and not self._readings.has(chosen.frame):
-            chosen = self._ring.choose(at_ns, self._window_ns, self._readings.knows)
+        chosen = self._pick(at_ns)
+        if chosen is None and self.patience_s:
+            chosen = await self._late(at_ns)
         if chosen is None:
             raise NoView("no picture has come from the camera in time for this question")
         self._ahead_until_ns = None
@@ -117,6 +122,20 @@ class Sight:
         age_ms = round((at_ns - chosen.frame.t_ns) / 1e6, 1)
         self._emit(FrameChosen(t_ns=at_ns, index=chosen.frame.index, age_ms=age_ms, sharpness=round(chosen.sharpness, 1)))
         return chosen.frame
+
+    def _pick(self, at_ns: int) -> Ranked | None:
+        chosen = self._ring.choose(at_ns, self._window_ns, self._readings.has)
+        if chosen is not None and not self._readings.has(chosen.frame):
+            chosen = self._ring.choose(at_ns, self._window_ns, self._readings.knows)
+        return chosen
+
+    async def _late(self, at_ns: int) -> Ranked | None:
+        """Waits for the picture that was asked for when the wearer called, as long as the camera may take."""
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.patience_s):
+                await self._arrived.wait()
+        return self._pick(at_ns)
 
     async def reading(self, frame: VideoFrame) -> Reading:
         """Gives the text in a picture, in reading order. Raises EngineMissing and what engines raise."""
@@ -156,6 +175,7 @@ class Sight:
         taken = VideoFrame(pixels, frame.t_ns, frame.index)
         self._ring.add(taken, sharp, self._readings.knows)
         self._begun.set()
+        self._arrived.set()
         self._taken(taken)
         self._read_ahead(frame.t_ns)
 

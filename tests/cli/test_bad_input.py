@@ -91,7 +91,7 @@ def test_a_video_without_frames(nearsight: Command, tmp_path: Path) -> None:
         (("models", "pull", "smolm2"), "smollm2"),
         (("models", "verify", "nothing-like-it"), "nothing-like-it"),
         (("run", "--link", "fil:x"), "file"),
-        (("run", "--link", "ble:"), "later release"),
+        (("run", "--link", "ble:xx"), "ble:xx"),
         (("run",), "no link"),
         (("run", "--link", "webrtc://127.0.0.1:70000"), "70000"),
         (("simulate", "--port", "70000"), "65535"),

@@ -322,3 +322,20 @@ async def test_who_waits_when_sight_ends_gets_an_answer() -> None:
         it.camera.close()
         with pytest.raises(NoView):
             await asking
+
+
+async def test_a_camera_of_single_photos_is_waited_for() -> None:
+    async with rig() as it:
+        it.sight.patience_s = 3.0
+        question = asyncio.create_task(it.sight.choose(ns(1)))
+        await it.see(2.5, index=7)
+        assert (await question).index == 7
+        assert asyncio.get_running_loop().time() == pytest.approx(2.5, abs=0.01)
+
+
+async def test_it_is_not_waited_for_for_ever() -> None:
+    async with rig() as it:
+        it.sight.patience_s = 3.0
+        with pytest.raises(NoView):
+            await it.sight.choose(ns(1))
+        assert asyncio.get_running_loop().time() == pytest.approx(3.0, abs=0.01)

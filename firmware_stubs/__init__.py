@@ -1,0 +1,1 @@
+"""The glasses' side of Bluetooth: run from the checkout, never shipped."""

@@ -1,0 +1,1 @@
+"""Simulated glasses on a virtual radio."""
