@@ -23,7 +23,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from edge.errors import ModelCorrupt, ModelMissing
+from edge.errors import ModelCorrupt, ModelError, ModelMissing
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -156,6 +156,17 @@ class Manifest:
 def exported_folder(cache: Path, name: str) -> Path:
     """Gives the place of an exported model that is called by name, such as ``sam2.1-hiera-tiny-512``."""
     return cache / "exported" / name
+
+
+def all_exported(cache: Path) -> list[tuple[str, Manifest]]:
+    """Gives the exported models that are called by name, with their manifests; what is damaged is passed over."""
+    found = []
+    for folder in sorted((cache / "exported").glob("*")):
+        try:
+            found.append((folder.name, read(folder)))
+        except ModelError:
+            continue
+    return found
 
 
 def read(folder: Path) -> Manifest:

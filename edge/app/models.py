@@ -128,6 +128,13 @@ def export_folder(name: str) -> Path:
     return Path(name) if Path(name).is_dir() else exported_folder(catalogue().cache, name)
 
 
+def exported_models() -> Any:
+    """The networks that were exported here, by name (``models.sam2_manifest.all_exported``)."""
+    from models.sam2_manifest import all_exported
+
+    return all_exported(catalogue().cache)
+
+
 def _pictures(path: Path, most: int = 24) -> list[Pixels]:
     files = sorted(path.iterdir())[:most] if path.is_dir() else []
     return [read_picture(file) for file in files] or [pixels for _, pixels in itertools.islice(read_video(path), most)]

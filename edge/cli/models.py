@@ -76,6 +76,12 @@ def list_models(profile: str | None, *, as_json: bool) -> None:
             f"{'*' if entry.name in needed else ' '} {entry.name:<33} {row.state.value:<10} {_megabytes(entry.bytes):>10}  "
             f"{'too large' if fits is False else '':<9} {entry.task:<16} {entry.licence}",
         )
+    for name, made in app.exported_models():
+        size = sum(file.bytes for files in made.graphs.values() for file in files.values())
+        source = f"export:{made.source.get('file') or 'random weights'}"
+        row = {"model": name, "state": "exported", "needed": name == config.segmenter.model, "task": "segmenter", "bytes": size}
+        mark = "*" if row["needed"] else " "
+        output.line({**row, "source": source}, f"{mark} {name:<33} {'exported':<10} {_megabytes(size):>10}  {'':<9} {source}")
     if not as_json:
         print(f"\n* needed by the profile {config.profile}; {most / 1e3:.1f} GB of memory here")
 

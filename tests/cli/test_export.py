@@ -63,6 +63,23 @@ def test_the_checkpoint_s_hash_is_kept_and_the_folder_is_among_the_models(
     assert writer.asked[3]["file"] == "w.pt" and len(writer.asked[3]["sha256"]) == 64
 
 
+def test_what_was_exported_is_listed_and_what_is_damaged_is_not(
+    nearsight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEARSIGHT_CACHE", str(tmp_path))
+    graphs = {graph: {"fp32": GraphFile(f"{graph}.onnx", 1_000_000, "0" * 64)} for graph in GRAPHS}
+    for name in ("sam2.1-hiera-tiny-512", "broken"):
+        (tmp_path / "exported" / name).mkdir(parents=True)
+    made = Manifest("sam2.1-hiera-tiny", 512, 18, {"file": "w.pt", "sha256": "0", "seed": None}, {}, graphs, {})
+    made.write(tmp_path / "exported" / "sam2.1-hiera-tiny-512")
+    (tmp_path / "exported" / "broken" / "manifest.json").write_text("{")
+    rows = [row for row in nearsight("models", "list", "--json").rows if row["state"] == "exported"]
+    assert [(row["model"], row["bytes"], row["source"]) for row in rows] == [
+        ("sam2.1-hiera-tiny-512", 6_000_000, "export:w.pt")
+    ]
+    assert "sam2.1-hiera-tiny-512" in nearsight("models", "list", "--profile", "phone").out
+
+
 def test_numbers_that_were_refused_are_a_failure_with_their_figure(nearsight: Command, writer: Writer, tmp_path: Path) -> None:
     for at in range(3):
         cv2.imwrite(str(tmp_path / f"{at}.png"), np.full((30, 40, 3), 80 * at, np.uint8))

@@ -27,7 +27,6 @@ if not piper._version():
 
 from tests.models.tiny_piper import build
 
-pytestmark = pytest.mark.xdist_group("piper")  # one process for all tests that leave it as it was
 LOUD = 2000
 
 

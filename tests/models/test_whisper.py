@@ -27,7 +27,6 @@ from tests.models.tiny_whisper import START_S, STEP_S, Shape, random_whisper, sc
 from tests.shared import shared
 
 pytest.importorskip("faster_whisper", reason="ENGINE MISSING: pip install 'faster-whisper>=1.2.1'")
-pytestmark = pytest.mark.xdist_group("whisper")  # the models are built once, not once for each worker
 
 TEXT = "The quick brown fox met Eda near a cold river."
 SOUND = hiss(6.0)
