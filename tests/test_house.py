@@ -21,7 +21,7 @@ from tests.layers import OWNERS
 from tools.tasks import TASKS
 
 ROOT = Path(__file__).parents[1]
-TEXT = {".py", ".pyi", ".md", ".toml", ".txt", ".sh", ".html", ".js", ".css", ".json", ".cfg", ".ini", ""}
+TEXT = {".py", ".pyi", ".c", ".h", ".md", ".toml", ".txt", ".sh", ".html", ".js", ".css", ".json", ".cfg", ".ini", ""}
 
 MAX_LINES = 400
 LONGER: dict[str, str] = {
