@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 _SOURCES = (
+    "models/sam2_attention.py",
     "models/sam2_build.py",
     "models/sam2_export.py",
     "models/sam2_graphs.py",
     "models/sam2_hiera.py",
     "models/sam2_manifest.py",
+    "models/sam2_parts.py",
     "tests/models/exports.py",
     "tests/models/sam2_tiny.py",
 )
@@ -27,7 +29,7 @@ def reduced(root: Path) -> Path:
     """Gives the folder of the reduced network at 256 pixels, with fp16 and int8 where these pass."""
     from tests.models.sam2_tiny import predictor
 
-    return _exported(root, "reduced", predictor, ("fp16", "int8"))
+    return exported(root, "reduced", predictor, ("fp16", "int8"))
 
 
 def tiny_512_model() -> Any:
@@ -43,11 +45,11 @@ def tiny_512_model() -> Any:
 
 def tiny_512(root: Path) -> Path:
     """Gives the folder of the same, exported."""
-    return _exported(root, "tiny-512", tiny_512_model)
+    return exported(root, "tiny-512", tiny_512_model)
 
 
-def _exported(root: Path, name: str, build: Callable[[], Any], smaller: tuple[str, ...] = ()) -> Path:
-    """The folder's name changes with everything that it was made from."""
+def exported(root: Path, name: str, build: Callable[[], Any], smaller: tuple[str, ...] = ()) -> Path:
+    """Gives the folder of an exported network; its name changes with everything that it was made from."""
     from models.sam2_export import write
 
     checkout = Path(__file__).parents[2]

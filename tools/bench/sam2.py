@@ -5,10 +5,10 @@ tiny architecture, random) and the same number of threads. Counted are pictures 
 
 - pictures a second of both and their ratio, by the clock and by processor time (which other work on the machine disturbs less);
 - the time of each graph and its share, and what one more object costs;
-- with ``--memory N``: the resident memory over N pictures of the reduced network of the tests, and the reference's over
-  ``--reference-memory`` pictures, as it comes (nothing dropped) and as it is driven here.
+- with ``--memory N``: the resident memory over N pictures of the reduced network of the tests, and the reference's over the
+  first ``--reference-memory`` of the same pictures, as it comes (nothing dropped) and as it is driven here.
 
-The graphs are written to ``--model`` once, which takes a minute or two, and read from there afterwards.
+The graphs are written under ``--model`` once for each state of their sources, which takes a minute or two.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from edge.tracks import Candidates, Cues, Floats, Memories, SegmentPrompt, View
 from edge.values import Box, EngineInfo, Pixels, VideoFrame
 from models.sam2_build import build
 from models.sam2_export import write
-from models.sam2_manifest import MANIFEST
 from models.sam2_onnx import Sam2Onnx
 from models.sam2_torch import Sam2Torch
+from tests.models.exports import exported
 from tests.models.sam2_tiny import amplify, pictures, predictor, set_visible
 
 WARM = 8
@@ -88,6 +88,10 @@ class _Timed:
         result, taken = timed(call)
         self.taken[name].append(taken)
         return result
+
+
+CALM_S = 0.2
+"""OpenMP's threads, torch's and OpenBLAS's, spin on after a call, on the cores of whoever comes next."""
 
 
 def timed(call: Callable[[], Any]) -> tuple[Any, Taken]:
@@ -150,7 +154,9 @@ def race(model: Any, folder: Path, objects: int, frames: Sequence[VideoFrame], t
     for i, frame in enumerate(frames):
         if i == WARM:
             network.taken.clear()
+        time.sleep(CALM_S)
         _, one = timed(lambda frame=frame: ours.track(frame, Stop()))  # type: ignore[misc]  # mypy cannot infer such a lambda
+        time.sleep(CALM_S)
         _, other = timed(lambda frame=frame: reference.track(frame, Stop()))  # type: ignore[misc]
         if i >= WARM:
             found.ours.append(one)
@@ -172,12 +178,11 @@ def speed(options: argparse.Namespace) -> None:
     model = build("tiny", options.size)
     amplify(model)
     set_visible(model, 20.0)
-    if not (options.model / MANIFEST).is_file():
-        write(model, options.model, "sam2.1-hiera-tiny", {"seed": 0, "file": None, "sha256": None}, progress=print)
+    folder = exported(options.model, f"tiny-{options.size}", lambda: model)
     frames = pictures(WARM + options.frames, 480, 640)
     races = {}
     for objects in options.objects:
-        races[objects] = race(model, options.model, objects, frames, options.threads)
+        races[objects] = race(model, folder, objects, frames, options.threads)
         races[objects].report(objects)
     if {1, 2} <= races.keys():
         ours = [median(races[n].ours, 1) for n in (1, 2)]
@@ -187,8 +192,21 @@ def speed(options: argparse.Namespace) -> None:
         )
 
 
-def growth(segmenter: Any, count: int, name: str) -> None:
-    """Prints the resident memory over ``count`` pictures, and its slope over the last three quarters of them."""
+@dataclass(frozen=True)
+class Growth:
+    """How the resident memory grew."""
+
+    name: str
+    pictures: int
+    slope: float
+    """MB for each 1,000 pictures, over the last three quarters of them."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.slope:+.2f} MB a 1,000 pictures (over {self.pictures})"
+
+
+def growth(segmenter: Any, count: int, name: str) -> Growth:
+    """Follows two objects through ``count`` pictures, and prints the resident memory on the way."""
     segmenter.open()
     process = psutil.Process()
     base = pictures(60)  # the memory does not care that they come again
@@ -207,8 +225,8 @@ def growth(segmenter: Any, count: int, name: str) -> None:
             print(f"  {name}: picture {i}, {resident[-1]:.1f} MB, maps held {dict(segmenter.held)}", flush=True)
     late = len(at) // 4
     slope = float(np.polyfit(at[late:], resident[late:], 1)[0]) * 1000
-    print(f"{name}: {slope:+.2f} MB a 1,000 pictures over {count} pictures, 2 objects, 256 pixels", flush=True)
     segmenter.close()
+    return Growth(name, count, slope)
 
 
 def memory(options: argparse.Namespace) -> None:
@@ -220,9 +238,11 @@ def memory(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "reduced"
         write(model, path, "reduced", {"seed": 0, "file": None, "sha256": None})
-        growth(MemoryTracker(Sam2Onnx(path, device="cpu", threads=options.threads)), options.memory, "ours")
-    growth(Sam2Torch(lambda: model), options.reference_memory, "reference, old entries dropped")
-    growth(Sam2Torch(lambda: model, bounded=False), options.reference_memory, "reference, as it comes")
+        network = Sam2Onnx(path, device="cpu", threads=options.threads)
+        found = [growth(MemoryTracker(network), options.memory, "ours")]
+    found.append(growth(Sam2Torch(lambda: model), options.reference_memory, "reference, old entries dropped"))
+    found.append(growth(Sam2Torch(lambda: model, bounded=False), options.reference_memory, "reference, as it comes"))
+    print("2 objects, 256 pixels, the same pictures:", *found, sep="\n  ")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -234,9 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=psutil.cpu_count(logical=False) or 1)
     parser.add_argument("--model", type=Path, default=Path(tempfile.gettempdir()) / "nearsight-bench-sam2")
     parser.add_argument("--memory", type=int, default=0, help="pictures to watch our memory over")
-    parser.add_argument("--reference-memory", type=int, default=300)
+    parser.add_argument("--reference-memory", type=int, default=300, help="how many of them for the reference")
     options = parser.parse_args(arguments)
-    options.model = options.model / f"tiny-{options.size}"
     if options.frames:
         speed(options)
     if options.memory:
