@@ -4,6 +4,11 @@ A token has 128 bits, works once and for ten minutes, and is known to the proces
 file ``keys.json`` holds its SHA-256 and nothing from which it could be made again. Random keys of that length need no slow
 hash: there is nothing to guess. The file is replaced as a whole under a lock, so that the command line may revoke a device
 while a station serves; the station sees that at its next ``sync``.
+
+A device without a browser cannot take a token: it knocks, shows the six digits that it is answered with, and its owner, who
+reads them there, lets it in with the command line. The station makes its key with the digits and writes the hash down; letting
+it in moves that hash from those that wait to those that open. So the key itself never leaves the station but to the device that
+knocked, and the digits are no secret: they open nothing, they only tell one waiting device from another.
 """
 
 from __future__ import annotations
@@ -34,12 +39,17 @@ NAME_LENGTH = 64
 SEEN_EVERY_S = 60.0
 """How old the time of a device's last visit may be in the file."""
 LOCK_PATIENCE_S = 2.0
+WAITING = 16
+"""Devices that may wait to be let in at once. One more is refused: nobody's knocking pushes another's out."""
 
 Clock = Callable[[], float]
 
 
 class Denied(NearsightError):
-    """Pairing is refused. ``reason`` is ``token_unknown``, ``token_used``, ``token_expired`` or ``too_many_devices``."""
+    """Pairing is refused.
+
+    ``reason`` is ``token_unknown``, ``token_used``, ``token_expired``, ``too_many_devices`` or ``too_many_waiting``.
+    """
 
     code = "denied"
 
@@ -75,6 +85,21 @@ class _Invitation:
 class _Entry:
     device: Device
     key_sha256: str
+    claim_sha256: str = ""
+    """Of what a device without a browser says of itself; empty for the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A device that waits to be let in."""
+
+    code: str
+    """Six digits, which it shows."""
+    name: str
+    until: float
+    """How long it waits, seconds since 1970."""
+    key_sha256: str
+    claim_sha256: str
 
 
 def wall_time() -> float:
@@ -106,6 +131,9 @@ class Access:
         self._now = now
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
+        self._knocks: dict[str, Knock] = {}
+        self._unshown: dict[str, str] = {}
+        """Keys, by their claim, that their devices have not shown yet: they may not have got them."""
         self._invitations: dict[str, _Invitation] = {}
         self._read_as: tuple[int, int, int] | None = None
         self._written = 0.0
@@ -125,22 +153,89 @@ class Access:
         self._invitations[_sha256(token)] = _Invitation(role, wearer, self._clock() + TOKEN_LIFE_S)
         return token
 
-    def pair(self, token: str, name: str) -> tuple[Device, str]:
+    def pair(self, token: str, name: str, claim: str = "") -> tuple[Device, str]:
         """Turns a token into a device and its key. The key is given here and never again.
+
+        With a ``claim`` the key can be had by ``admitted`` as well, until the device has shown it.
 
         Raises Denied, UsageError for a name that is none, StorageError where the key cannot be kept: the token then stays.
         """
         name = _name(name, "the device")
         invitation = self._invitation(token)
+        key = secrets.token_urlsafe(32)
         with self._changing():
-            if len(self._entries) >= DEVICES:
-                raise Denied("too_many_devices", f"{DEVICES} devices are paired already: revoke one first")
-            now = self._now()
-            device = Device(self._fresh_id(), name, invitation.wearer, invitation.role, now, now)
-            key = secrets.token_urlsafe(32)
-            self._entries[device.id] = _Entry(device, _sha256(key))
+            device = self._enter(name, invitation.wearer, invitation.role, _sha256(key), _sha256(claim) if claim else "")
         invitation.used = True
+        if claim:
+            self._keep(_sha256(claim), key)
         return device, key
+
+    # Devices that have no browser.
+
+    def knock(self, claim: str, name: str) -> str:
+        """Gives the six digits by which the owner can let in the device that says ``claim`` of itself; it may ask again.
+
+        Raises Denied where too many wait, UsageError for a name that is none, StorageError.
+        """
+        name, claimed = _name(name, "the device"), _sha256(claim)
+        now = self._now()
+        waits = next((knock for knock in self._knocks.values() if knock.claim_sha256 == claimed), None)
+        if waits is not None and now < waits.until and claimed in self._unshown:
+            return waits.code
+        key = secrets.token_urlsafe(32)
+        with self._changing():
+            self._knocks = {k.code: k for k in self._knocks.values() if now < k.until and k.claim_sha256 != claimed}
+            if len(self._knocks) >= WAITING:
+                raise Denied("too_many_waiting", f"{WAITING} devices wait to be let in already")
+            while (code := f"{secrets.randbelow(1_000_000):06d}") in self._knocks:
+                pass
+            self._knocks[code] = Knock(code, name, now + TOKEN_LIFE_S, _sha256(key), claimed)
+        self._keep(claimed, key)
+        return code
+
+    def waiting(self) -> tuple[Knock, ...]:
+        """Gives the devices that wait to be let in, the oldest first."""
+        return tuple(knock for knock in self._knocks.values() if self._now() < knock.until)
+
+    def approve(self, code: str, wearer: str) -> Device:
+        """Lets a device in that shows ``code``; in any process. Raises UsageError where none does, Denied, StorageError."""
+        wearer = _name(wearer, "the wearer")
+        with self._changing():
+            knock = self._knocks.pop(code.replace(" ", ""), None)
+            if knock is None or self._now() >= knock.until:
+                raise UsageError(f"no device waits with the code {code!r}: `nearsight devices list` names those that do")
+            return self._enter(knock.name, wearer, "wearer", knock.key_sha256, knock.claim_sha256)
+
+    def admitted(self, claim: str) -> tuple[Device, str] | None:
+        """Gives the device that says ``claim`` of itself, and its key, empty once it was shown; None where it is not paired.
+
+        A claim can be overheard and repeated; so who has shown its key is never given it again.
+        """
+        claimed = _sha256(claim)
+        entry = next((entry for entry in self._entries.values() if entry.claim_sha256 == claimed), None)
+        if entry is None:
+            return None
+        key = self._unshown.get(claimed, "")
+        return entry.device, key if _sha256(key) == entry.key_sha256 else ""
+
+    def _enter(self, name: str, wearer: str, role: str, key_sha256: str, claim_sha256: str) -> Device:
+        """Adds a device, inside ``_changing``; one that was paired under the same claim gives way."""
+        if claim_sha256:
+            self._entries = {i: entry for i, entry in self._entries.items() if entry.claim_sha256 != claim_sha256}
+        if len(self._entries) >= DEVICES:
+            raise Denied("too_many_devices", f"{DEVICES} devices are paired already: revoke one first")
+        now = self._now()
+        device = Device(self._fresh_id(), name, wearer, role, now, now)
+        self._entries[device.id] = _Entry(device, key_sha256, claim_sha256)
+        return device
+
+    def _keep(self, claimed: str, key: str) -> None:
+        self._unshown.pop(claimed, None)
+        while len(self._unshown) >= TOKENS:
+            del self._unshown[next(iter(self._unshown))]
+        self._unshown[claimed] = key
+
+    # Keys.
 
     def check(self, key: str) -> Device | None:
         """Gives the device that a key belongs to, and notes that it was here; None for a key that opens nothing."""
@@ -152,6 +247,7 @@ class Access:
                 found = entry
         if found is None:
             return None
+        self._unshown.pop(found.claim_sha256, None)
         found.device = dataclasses.replace(found.device, seen=self._now())
         return found.device
 
@@ -206,19 +302,22 @@ class Access:
         """Holds the lock, reads what others wrote, lets the block change the entries and writes them."""
         from filelock import FileLock, Timeout
 
-        before = dict(self._entries)
+        before = self._entries, self._knocks
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with FileLock(self._path.with_suffix(".lock"), timeout=LOCK_PATIENCE_S, mode=0o600):
                 self._read()
-                before = dict(self._entries)
+                before = dict(self._entries), dict(self._knocks)
                 yield
                 self._write()
         except Timeout as error:
-            self._entries = before
+            self._entries, self._knocks = before
             raise StorageError(f"{self._path}: another process holds it") from error
+        except NearsightError:
+            self._entries, self._knocks = before
+            raise
         except OSError as error:
-            self._entries = before
+            self._entries, self._knocks = before
             raise StorageError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
     def _stamp(self) -> tuple[int, int, int] | None:
@@ -233,7 +332,8 @@ class Access:
     def _read(self) -> None:
         stamp = self._stamp()
         try:
-            found = _entries(json.loads(self._path.read_text(encoding="utf-8"))) if stamp is not None else {}
+            table = json.loads(self._path.read_text(encoding="utf-8")) if stamp is not None else _EMPTY
+            found, knocks = _entries(table), _waiting(table)
         except OSError as error:
             raise StorageError(f"{self._path}: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -242,21 +342,28 @@ class Access:
             known = self._entries.get(device_id)
             if known is not None and known.device.seen > entry.device.seen:
                 entry.device = dataclasses.replace(entry.device, seen=known.device.seen)
-        self._entries = found
+        self._entries, self._knocks = found, knocks
         self._read_as = stamp
 
     def _write(self) -> None:
-        rows = [{**dataclasses.asdict(entry.device), "key_sha256": entry.key_sha256} for entry in self._entries.values()]
+        rows = [
+            {**dataclasses.asdict(entry.device), "key_sha256": entry.key_sha256, "claim_sha256": entry.claim_sha256}
+            for entry in self._entries.values()
+        ]
+        waiting = [dataclasses.asdict(knock) for knock in self._knocks.values()]
         fresh = self._path.with_suffix(".new")
         # O_CREAT gives the mode only to a file that is not there yet.
         fresh.unlink(missing_ok=True)
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "devices": rows}, file, indent=1)
+            json.dump({"version": 1, "devices": rows, "waiting": waiting}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
         self._read_as = self._stamp()
         self._written = self._now()
+
+
+_EMPTY: dict[str, Any] = {"version": 1, "devices": []}
 
 
 def _entries(table: Any) -> dict[str, _Entry]:
@@ -268,8 +375,16 @@ def _entries(table: Any) -> dict[str, _Entry]:
         device = Device(str(row["id"]), name, wearer, role, float(row["paired"]), float(row["seen"]))
         if device.role not in ROLES or len(row["key_sha256"]) != 64:
             raise ValueError(f"device {device.id}")
-        found[device.id] = _Entry(device, row["key_sha256"])
+        found[device.id] = _Entry(device, row["key_sha256"], str(row.get("claim_sha256", "")))
     return found
+
+
+def _waiting(table: Any) -> dict[str, Knock]:
+    knocks = {}
+    for row in table.get("waiting", []):
+        code, name, key, claim = (str(row[name]) for name in ("code", "name", "key_sha256", "claim_sha256"))
+        knocks[code] = Knock(code, name, float(row["until"]), key, claim)
+    return knocks
 
 
 def _sha256(secret: str) -> str:

@@ -56,6 +56,8 @@ ALIVE_S = 1.1
 """What the answer may take; with ``TICK_S`` and ``QUIET_S`` a loss is noticed within 2 s."""
 DEAD_S = 4.0
 """After so long without any sound since the connection began, the subscription is made anew, once."""
+DELAY_STEP_S = 0.01
+"""A smaller change of the loudspeaker's delay is not told."""
 BACKOFF_S = (1.0, 30.0)
 LISTEN_S = 30.0
 """One stretch of listening for glasses that are away."""
@@ -165,7 +167,7 @@ class BleLink:
 
     def flush(self) -> int:
         """Drops what was not sent or played; gives the samples that nobody hears."""
-        return self._adapter.flush() if self._adapter is not None and self._condition.present else 0
+        return self._adapter.flush() if self._adapter is not None else 0
 
     def privacy(self, on: bool) -> None:
         """Switches microphone and camera off at the source; what comes in spite of it is dropped here."""
@@ -197,6 +199,11 @@ class BleLink:
         self._heard_at = asyncio.get_running_loop().time()
         self._heard_any = True
         self._hearing.heard(pcm, self._heard_at)
+
+    def quiet(self, until: float) -> None:
+        """Lays silence on the media time."""
+        if self._hearing is not None and not self._private:
+            self._hearing.silence(until)
 
     def gap(self) -> None:
         """Moves on to where the media time is now."""
@@ -324,6 +331,8 @@ class BleLink:
             if lost.done():
                 return lost.result()
             adapter.tick(now)
+            if abs(self.sink_delay_s - self._condition.sink_delay_s) > DELAY_STEP_S:
+                self._tell(replace(self._condition, sink_delay_s=self.sink_delay_s))
             try:
                 if not roused and not self._heard_any and now - began >= DEAD_S and not self._private:
                     roused = True

@@ -14,8 +14,10 @@ from edge.errors import InputError, LinkError
 from edge.events import Event
 from edge.values import Pcm
 
+BATTERY_SERVICE = "0000180f-0000-1000-8000-00805f9b34fb"
 BATTERY = "00002a19-0000-1000-8000-00805f9b34fb"
 """Battery level, one byte, percent (Battery Service 1.1)."""
+DEVICE_INFORMATION = "0000180a-0000-1000-8000-00805f9b34fb"
 MODEL = "00002a24-0000-1000-8000-00805f9b34fb"
 """Model number, UTF-8 (Device Information Service 1.2)."""
 
@@ -97,6 +99,9 @@ class Sink(Protocol):
     def heard(self, pcm: Pcm) -> None:
         """Takes the sound that follows the sound before."""
 
+    def quiet(self, until: float) -> None:
+        """Takes that there was no sound from the sound before up to loop time ``until``: the microphone slept."""
+
     def gap(self) -> None:
         """Takes that sound is missing, nobody knows how much."""
 
@@ -120,12 +125,16 @@ class Adapter(Protocol):
     """Of the kind, for people."""
     service: ClassVar[str]
     """UUID of the service by which it is known."""
+    characteristics: ClassVar[Mapping[str, tuple[str, ...]]]
+    """All that it ever touches, by the service in which it lies. A browser that stands between asks for no other."""
     names: ClassVar[tuple[str, ...]]
     """Under which such glasses advertise, for those that do not advertise their service."""
     particular: ClassVar[bool]
     """Whether its service is no one else's: others' are connected to only when they are named."""
-    play_delay_s: ClassVar[float]
-    """Seconds from ``play`` until the sound can be heard."""
+
+    @property
+    def play_delay_s(self) -> float:
+        """Seconds from ``play`` until the sound can be heard, as far as is known now."""
 
     async def attach(self, gatt: Gatt, sink: Sink) -> Capabilities:
         """Begins with a new connection: reads what the glasses are and subscribes. Raises LinkError, Unsuitable, Unpaired."""
@@ -167,6 +176,7 @@ class Adapter(Protocol):
 def known() -> tuple[Adapter, ...]:
     """Makes one adapter of each kind, the most particular first: services of one's own come before a bare serial port."""
     from phone_bridge.ble_omi import OmiAdapter
+    from phone_bridge.ble_profile import ProfileAdapter
     from phone_bridge.ble_uart import UartAdapter
 
-    return OmiAdapter(), UartAdapter()
+    return ProfileAdapter(), OmiAdapter(), UartAdapter()

@@ -16,7 +16,17 @@ from typing import ClassVar
 from edge.errors import InputError
 from edge.events import Event
 from edge.values import CHUNK_SAMPLES, Pcm
-from phone_bridge.ble_adapters import BATTERY, MODEL, Capabilities, Gatt, PhotoLost, Sink, Unsuitable
+from phone_bridge.ble_adapters import (
+    BATTERY,
+    BATTERY_SERVICE,
+    DEVICE_INFORMATION,
+    MODEL,
+    Capabilities,
+    Gatt,
+    PhotoLost,
+    Sink,
+    Unsuitable,
+)
 from phone_bridge.ble_omi_packets import FrameAssembler, Lost, PhotoAssembler, Verdict
 from phone_bridge.ble_sound import FrameDecoder, OpusFrames, PcmFrames
 
@@ -32,6 +42,7 @@ AUDIO = _uuid(0x0001)
 CODEC = _uuid(0x0002)
 PHOTO = _uuid(0x0005)
 PHOTO_CONTROL = _uuid(0x0006)
+BUTTON_SERVICE = "23ba7924-0000-1000-7450-346eac492e92"
 BUTTON = "23ba7925-0000-1000-7450-346eac492e92"
 SINGLE_PHOTO = b"\xff"
 """-1 as int8."""
@@ -59,6 +70,12 @@ class OmiAdapter:
 
     name: ClassVar[str] = "Omi"
     service: ClassVar[str] = SERVICE
+    characteristics: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        SERVICE: (AUDIO, CODEC, PHOTO, PHOTO_CONTROL),
+        BUTTON_SERVICE: (BUTTON,),
+        BATTERY_SERVICE: (BATTERY,),
+        DEVICE_INFORMATION: (MODEL,),
+    }
     names: ClassVar[tuple[str, ...]] = ("Omi", "OMI Glass", "OpenGlass")
     particular: ClassVar[bool] = True
     play_delay_s: ClassVar[float] = 0.0

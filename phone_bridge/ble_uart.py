@@ -116,6 +116,7 @@ class UartAdapter:
 
     name: ClassVar[str] = "Nordic UART"
     service: ClassVar[str] = SERVICE
+    characteristics: ClassVar[Mapping[str, tuple[str, ...]]] = {SERVICE: (WRITE, NOTIFY)}
     names: ClassVar[tuple[str, ...]] = ()
     particular: ClassVar[bool] = False
     play_delay_s: ClassVar[float] = 0.1

@@ -30,6 +30,8 @@ def open_link(
     tail: float = 20.0,
     serve: ServeConfig | None = None,
     desk: Desk | None = None,
+    capture: Path | None = None,
+    began: float = 0.0,
 ) -> Link | Station:
     """Makes the link, or the station, that a URI names; ``await link.open()`` connects it.
 
@@ -37,17 +39,25 @@ def open_link(
     memory; ``sim:?loss=0.02&delay=0.05&jitter=0.02&seed=7`` puts a network before them. ``pictures``, ``out`` and ``tail``
     are for files alone, as ``FileLink`` explains. ``webrtc://HOST:PORT`` is a station, served as ``serve`` says, with ``desk``
     behind its dashboard; without a port it takes 8443, or 8080 on a loopback address, which is served without TLS. ``ble:``
-    are the glasses that are heard over Bluetooth, ``ble:ADDRESS`` and ``ble:?name=NAME`` the ones meant.
+    are the glasses that are heard over Bluetooth, ``ble:ADDRESS`` and ``ble:?name=NAME`` the ones meant. ``xiaozhi://HOST:PORT``
+    is a station for xiaozhi-esp32 devices, served as ``serve`` says; without a port it takes 8000. ``capture`` is where the
+    packets of a link over Bluetooth are written, as of ``began`` seconds since 1970; ``ble:replay?file=PATH``, or
+    ``file:PATH.btsnoop``, are the glasses of such a capture.
 
-    Raises UsageError for what names no link.
+    Raises UsageError for what names no link, InputError for a capture that cannot be read, StorageError for one that cannot
+    be written.
     """
     scheme, colon, rest = uri.partition(":")
     if not colon:
         raise UsageError(f"{uri!r} names no link: write file:PATH, sim:, webrtc://HOST:PORT, ble: or xiaozhi://HOST:PORT")
+    if capture is not None and (scheme != "ble" or rest.startswith("replay")):
+        raise UsageError(f"{uri!r} cannot be captured: only glasses over Bluetooth can")
     match scheme:
         case "file":
             if not rest:
                 raise UsageError(f"{uri!r} names no file: write file:PATH")
+            if rest.endswith(".btsnoop"):
+                return _replay(uri, Path(rest))
             return _files(Path(rest), pictures, out, tail)
         case "sim":
             from phone_bridge.sim import SimGlasses
@@ -58,9 +68,11 @@ def open_link(
 
             return WebRtcStation(uri, serve, desk=desk)
         case "ble":
-            return _glasses(uri, rest)
+            return _glasses(uri, rest, capture, began)
         case "xiaozhi":
-            raise UsageError(f"{uri!r}: {scheme} links come with a later release")
+            from phone_bridge.xiaozhi import XiaozhiStation
+
+            return XiaozhiStation(uri, serve)
         case _:
             raise UsageError(f"unknown link {scheme!r} in {uri!r}: {nearest(scheme, SCHEMES)}")
 
@@ -83,19 +95,36 @@ def _files(path: Path, pictures: Path | None, out: Path | None, tail: float) -> 
     return FileLink(path if sound else None, pictures, out, tail=tail)
 
 
-def _glasses(uri: str, rest: str) -> Link:
-    from phone_bridge.ble import BleLink
+def _replay(uri: str, path: Path) -> Link:
+    from phone_bridge.ble_replay import ReplayBleLink
 
+    return ReplayBleLink(uri, path)
+
+
+def _glasses(uri: str, rest: str, capture: Path | None, began: float) -> Link:
     address, _, query = rest.partition("?")
+    known = "file" if address == "replay" else "name"
     values = dict(parse_qsl(query, keep_blank_values=True))
     for key in values:
-        if key != "name":
-            raise UsageError(f"unknown key {key!r} in {uri!r}: {nearest(key, ('name',))}")
+        if key != known:
+            raise UsageError(f"unknown key {key!r} in {uri!r}: {nearest(key, (known,))}")
+    if address == "replay":
+        if not values.get("file"):
+            raise UsageError(f"{uri!r} names no capture: write ble:replay?file=PATH")
+        return _replay(uri, Path(values["file"]))
     if address == "sim":
         raise UsageError(f"{uri!r}: simulated glasses need the checkout, where firmware_stubs is")
     if address and not _ADDRESS.fullmatch(address):
         raise UsageError(f"{uri!r}: {address!r} is no Bluetooth address: write ble:, ble:AA:BB:CC:DD:EE:FF or ble:?name=NAME")
-    return BleLink(uri, address=address, name=values.get("name", ""))
+    name = values.get("name", "")
+    if capture is not None:
+        from phone_bridge.ble_capture import CapturedBleLink
+        from phone_bridge.capture import Capture
+
+        return CapturedBleLink(uri, Capture(capture, began=began), address=address, name=name)
+    from phone_bridge.ble import BleLink
+
+    return BleLink(uri, address=address, name=name)
 
 
 def _network(uri: str, rest: str) -> Network:

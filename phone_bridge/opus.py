@@ -1,4 +1,4 @@
-"""Opus (RFC 6716) between WebRTC and the runtime: 16 kHz mono in, 16 kHz mono out, losses repaired.
+"""Opus (RFC 6716) between glasses and the runtime: 16 kHz mono in, 16 kHz mono out, losses repaired.
 
 A thin binding of libopus. aiortc's own decoder gives 48 kHz stereo and lets losses be; libopus resamples and mixes down inside
 the codec, where it costs nothing, and repairs a lost packet from the copy that the next one carries (in-band FEC, RFC 6716
@@ -93,11 +93,13 @@ class Encoder:
     """Turns chunks of 20 ms into packets, each with a coarse copy of the one before it.
 
     Raises EngineMissing without libopus. ``bitrate`` is in bits a second; ``loss_percent`` is what the network is expected to
-    lose, by which libopus weighs the copy against the sound itself (at 0 it leaves the copy out).
+    lose, by which libopus weighs the copy against the sound itself (at 0 it leaves the copy out). ``samples`` is the length of
+    a chunk; RFC 6716 section 2.1.4 allows 2.5, 5, 10, 20, 40 and 60 ms.
     """
 
-    def __init__(self, bitrate: int = 32_000, loss_percent: int = 5) -> None:
+    def __init__(self, bitrate: int = 32_000, loss_percent: int = 5, samples: int = CHUNK_SAMPLES) -> None:
         self._library = _library()
+        self._samples = samples
         error = ctypes.c_int()
         self._state: int | None = self._library.opus_encoder_create(SAMPLE_RATE, 1, _APPLICATION_VOIP, ctypes.byref(error))
         if self._state is None:
@@ -118,16 +120,15 @@ class Encoder:
         self._set(_SET_PACKET_LOSS_PERC, percent)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """Gives the packet of the next 320 samples.
+        """Gives the packet of the next chunk.
 
         Raises ValueError for any other number of samples.
         """
-        if pcm.shape != (CHUNK_SAMPLES,) or pcm.dtype != np.int16:
-            raise ValueError(f"a chunk is {CHUNK_SAMPLES} int16 samples, not {pcm.shape} of {pcm.dtype}")
+        if pcm.shape != (self._samples,) or pcm.dtype != np.int16:
+            raise ValueError(f"a chunk is {self._samples} int16 samples, not {pcm.shape} of {pcm.dtype}")
         sound = np.ascontiguousarray(pcm)
-        size = self._library.opus_encode(
-            self._open(), sound.ctypes.data, CHUNK_SAMPLES, ctypes.addressof(self._out), MAX_PACKET_BYTES
-        )
+        out = ctypes.addressof(self._out)
+        size = self._library.opus_encode(self._open(), sound.ctypes.data, self._samples, out, MAX_PACKET_BYTES)
         if size < 0:
             raise EngineFailed(f"libopus does not encode: {_reason(size)}")
         return ctypes.string_at(self._out, size)

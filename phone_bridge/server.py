@@ -4,33 +4,31 @@
 speaks plain HTTP, which browsers trust there; everywhere else TLS, because a page without it gets neither microphone nor
 camera. ``0.0.0.0`` is every address of this machine, ``[::]`` those of IPv6 as well.
 
-What a client can hold is bounded: connections in all and from one address, seconds for a header, a body or a TLS handshake,
-bytes of each, offers that are not connections yet, event streams, downloads.
+What a client can hold is bounded, beside what ``door`` bounds: bytes of a request, seconds for a body, offers that are not
+connections yet, event streams, downloads.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import ipaddress
 import logging
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from edge import __version__
 from edge.config import ServeConfig
-from edge.errors import LinkError, StorageError, UsageError
+from edge.errors import LinkError, StorageError
 from edge.ports import Link
 from phone_bridge.access import Access, state_folder, wall_time
 from phone_bridge.certificate import Certificate, ensure, given, local_addresses, local_names
 from phone_bridge.desk import Desk
-from phone_bridge.guard import Guard, http_log
+from phone_bridge.door import ANYWHERE, is_loopback, listen, place, runner_of, url_of, why
+from phone_bridge.guard import Guard
 from phone_bridge.impair import Impairment
 from phone_bridge.peer import Peer
+from phone_bridge.relayed import RelayedGlasses
 from phone_bridge.routes import Routes
 from phone_bridge.wearers import Answer, Wearers
 from phone_bridge.webrtc import WebRtcGlasses
@@ -40,16 +38,8 @@ log = logging.getLogger(__name__)
 
 TLS_PORT = 8443
 PLAIN_PORT = 8080
-CONNECTIONS = 256
-CONNECTIONS_AN_ADDRESS = 64
-IDLE_S = 15.0
-"""Seconds that a connection may be open without a request, the time for a request's header included."""
-HANDSHAKE_S = 10.0
-GOODBYE_S = 2.0
-"""Seconds for requests that are being answered when the station closes."""
 SYNC_S = 1.0
 """How often the keys are looked at: another process may have revoked one."""
-ANYWHERE = ("0.0.0.0", "::")
 
 
 class WebRtcStation:
@@ -70,9 +60,10 @@ class WebRtcStation:
         """
         self.uri = uri
         self.desk = desk
-        self.host, self.port = _place(uri)
+        self.host, port = place(uri)
+        self.port = port if port is not None else PLAIN_PORT if is_loopback(self.host) else TLS_PORT
         """Port 0 takes one that is free; ``open`` puts its number here."""
-        self.secure = not _is_loopback(self.host)
+        self.secure = not is_loopback(self.host)
         self.certificate: Certificate | None = None
         """What the station shows, once it is open; None without TLS."""
         self._serve = serve or ServeConfig()
@@ -97,10 +88,7 @@ class WebRtcStation:
     @property
     def url(self) -> str:
         """Where the page is, for a browser: of all our addresses the one that others reach first."""
-        host = self.host
-        if host in ANYWHERE:
-            host = next((address for address in local_addresses() if host == "::" or ":" not in address), "127.0.0.1")
-        return f"{'https' if self.secure else 'http'}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        return url_of(self.host, self.port, secure=self.secure)
 
     async def open(self) -> None:
         """Begins to serve. Raises LinkError for a port or a host that cannot be had, StorageError, ConfigError."""
@@ -116,21 +104,13 @@ class WebRtcStation:
         application = web.Application(middlewares=[guard.middleware])
         application.on_response_prepare.append(guard.prepare)
         application.add_routes([*self._routes.routes(), *whip.routes()])
-        self._runner = web.AppRunner(
-            application,
-            access_log=None,
-            logger=http_log,
-            keepalive_timeout=IDLE_S,
-            shutdown_timeout=GOODBYE_S,
-            lingering_time=1.0,
-            auto_decompress=False,  # nothing that is sent here is large, and a bomb is small
-        )
+        self._runner = runner_of(application)
         await self._runner.setup()
         try:
-            self._server = await self._listen(self._runner, context)
+            self._server = await listen(self._runner, self.host, self.port, context)
         except OSError as error:
             await self._runner.cleanup()
-            raise LinkError(f"{self.uri}: {_why(error, self.port)}") from error
+            raise LinkError(f"{self.uri}: {why(error, self.port)}") from error
         self.port = self._server.sockets[0].getsockname()[1]
         self._watch = asyncio.create_task(self._sync())
 
@@ -157,7 +137,7 @@ class WebRtcStation:
         return f"{self.url}pair#{self.access.invite(role, wearer)}"
 
     def _glasses(self, wearer: str) -> WebRtcGlasses:
-        glasses = WebRtcGlasses(wearer, keep=self._serve.keep, uri=f"webrtc:{wearer}", version=__version__)
+        glasses = RelayedGlasses(wearer, keep=self._serve.keep, uri=f"webrtc:{wearer}", version=__version__)
         if self.desk is not None:  # its sliders move it
             glasses.impairment = Impairment()
         return glasses
@@ -168,16 +148,6 @@ class WebRtcStation:
             return given(chain.expanduser(), key.expanduser(), wall_time())
         named = hosts if self.host in (*ANYWHERE, *hosts) else (*hosts, self.host)
         return ensure(self._state, named, wall_time())
-
-    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None) -> asyncio.Server:
-        server = runner.server
-        assert server is not None, "setup() made it"
-        # asyncio keeps IPv4 out of an IPv6 socket: every address of both kinds is what no host at all stands for.
-        host = None if self.host == "::" else self.host
-        timeout = HANDSHAKE_S if context is not None else None
-        return await asyncio.get_running_loop().create_server(
-            lambda: _Door(server), host, self.port, ssl=context, ssl_handshake_timeout=timeout, backlog=64
-        )
 
     async def _sync(self) -> None:
         """Sends devices away whose keys another process has revoked."""
@@ -198,59 +168,3 @@ class WebRtcStation:
                 if self._routes is not None:
                     self._routes.drop(device_id)
             known = present
-
-
-class _Door(asyncio.Protocol):
-    """Takes a new connection while there is room, and hands it to the HTTP server."""
-
-    def __init__(self, server: web.Server) -> None:
-        self._server = server
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        others = [handler.transport for handler in self._server.connections if handler.transport is not None]
-        address = _address(transport)
-        if len(others) >= CONNECTIONS or sum(_address(other) == address for other in others) >= CONNECTIONS_AN_ADDRESS:
-            log.warning("a connection is refused: %d are open", len(others))
-            transport.abort()
-            return
-        handler = self._server()
-        transport.set_protocol(handler)
-        handler.connection_made(transport)
-
-
-def _address(transport: asyncio.BaseTransport) -> str:
-    peer = transport.get_extra_info("peername")
-    return str(peer[0]) if peer else "?"
-
-
-def _place(uri: str) -> tuple[str, int]:
-    """Gives host and port of a URI. Raises UsageError."""
-    try:
-        parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise UsageError(f"{uri!r}: {error}") from None
-    if not host or parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
-        raise UsageError(f"{uri!r} names no place: write webrtc://HOST:PORT, with an IPv6 address in brackets")
-    if port is None:
-        port = PLAIN_PORT if _is_loopback(host) else TLS_PORT
-    return host, port
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _why(error: OSError, port: int) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"port {port} is in use: another program, or another nearsight, serves there"
-        case errno.EACCES | errno.EPERM:
-            return f"port {port} is for privileged programs: take one above 1023"
-        case errno.EADDRNOTAVAIL:
-            return "this machine has no such address"
-    return error.strerror or str(error)

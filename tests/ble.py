@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -16,20 +16,23 @@ from PIL import Image
 from edge.errors import NearsightError
 from edge.values import SAMPLE_RATE, AudioChunk, Condition, Pcm, VideoFrame
 from firmware_stubs.sim.backend import backends
+from firmware_stubs.sim.glasses import SimGlasses
 from firmware_stubs.sim.omi import OMI_GLASS, Model, SimOmi
 from firmware_stubs.sim.pair import CENTRAL
 from firmware_stubs.sim.radio import Radio
 from phone_bridge.ble import BleLink
 from phone_bridge.opus import Encoder
 
+Glasses = TypeVar("Glasses")
+
 
 @dataclass
-class Worn:
+class Worn(Generic[Glasses]):
     """What a link gave, with loop times."""
 
     link: BleLink
     radio: Radio
-    glasses: SimOmi
+    glasses: Glasses
     sound: list[tuple[float, AudioChunk]] = field(default_factory=list)
     photos: list[tuple[float, VideoFrame]] = field(default_factory=list)
     taps: list[str] = field(default_factory=list)
@@ -84,35 +87,60 @@ def link_on(radio: Radio, **options: Any) -> BleLink:
 @asynccontextmanager
 async def worn(
     model: Model = OMI_GLASS, *, radio: Radio | None = None, link: Any = None, **options: Any
-) -> AsyncIterator[Worn]:
-    """Simulated glasses, worn: the link is open and its streams are read."""
+) -> AsyncIterator[Worn[SimOmi]]:
+    """Simulated glasses of the Omi family, worn."""
     radio = radio or Radio()
     async with switched_on(radio, model, **options) as glasses:
         glasses.photo = jpeg()
-        opened = link_on(radio, **(link or {}))
-        given = Worn(opened, radio, glasses)
-        await opened.open()
-        loop = asyncio.get_running_loop()
-
-        async def pump(stream: AsyncIterator[Any], take: Any) -> None:
-            try:
-                async for item in stream:
-                    take(item)
-            except NearsightError as error:
-                given.errors.append(error)
-
-        pumps = [
-            asyncio.create_task(pump(opened.microphone(), lambda chunk: given.sound.append((loop.time(), chunk)))),
-            asyncio.create_task(pump(opened.camera(), lambda frame: given.photos.append((loop.time(), frame)))),
-            asyncio.create_task(pump(opened.taps(), given.taps.append)),
-            asyncio.create_task(pump(opened.conditions(), lambda how: given.conditions.append((loop.time(), how)))),
-        ]
-        try:
-            await asyncio.sleep(0)
+        async with followed(link_on(radio, **(link or {})), radio, glasses) as given:
             yield given
-        finally:
-            await opened.close()
-            await asyncio.gather(*pumps)
+
+
+@asynccontextmanager
+async def wearing(*, radio: Radio | None = None, link: Any = None, **options: Any) -> AsyncIterator[Worn[SimGlasses]]:
+    """Simulated glasses of our own profile, worn."""
+    radio = radio or Radio()
+    async with powered(radio, **options) as glasses, followed(link_on(radio, **(link or {})), radio, glasses) as given:
+        yield given
+
+
+@asynccontextmanager
+async def powered(radio: Radio, **options: Any) -> AsyncIterator[SimGlasses]:
+    glasses = SimGlasses(radio, **{"silence": spoken(0.04, 0)[-1], **options})
+    glasses.photo = jpeg()
+    await glasses.start()
+    try:
+        yield glasses
+    finally:
+        await glasses.stop()
+
+
+@asynccontextmanager
+async def followed(opened: BleLink, radio: Radio, glasses: Glasses) -> AsyncIterator[Worn[Glasses]]:
+    """The link is open and its streams are read."""
+    given = Worn(opened, radio, glasses)
+    await opened.open()
+    loop = asyncio.get_running_loop()
+
+    async def pump(stream: AsyncIterator[Any], take: Any) -> None:
+        try:
+            async for item in stream:
+                take(item)
+        except NearsightError as error:
+            given.errors.append(error)
+
+    pumps = [
+        asyncio.create_task(pump(opened.microphone(), lambda chunk: given.sound.append((loop.time(), chunk)))),
+        asyncio.create_task(pump(opened.camera(), lambda frame: given.photos.append((loop.time(), frame)))),
+        asyncio.create_task(pump(opened.taps(), given.taps.append)),
+        asyncio.create_task(pump(opened.conditions(), lambda how: given.conditions.append((loop.time(), how)))),
+    ]
+    try:
+        await asyncio.sleep(0)
+        yield given
+    finally:
+        await opened.close()
+        await asyncio.gather(*pumps)
 
 
 def tone(seconds: float) -> Pcm:
@@ -121,9 +149,9 @@ def tone(seconds: float) -> Pcm:
 
 
 @cache
-def spoken(seconds: float = 2.0) -> tuple[bytes, ...]:
-    """A tone as Opus frames of 20 ms."""
-    pcm = tone(seconds)
+def spoken(seconds: float = 2.0, loudness: int = 1) -> tuple[bytes, ...]:
+    """A tone as Opus frames of 20 ms; silence with no loudness."""
+    pcm = loudness * tone(seconds)
     with Encoder() as encoder:
         return tuple(encoder.encode(pcm[at : at + 320]) for at in range(0, len(pcm), 320))
 

@@ -16,23 +16,26 @@ def open_link(uri: str, **options: Any) -> Link | Station:
     """Makes the link, or the station where links arrive, that a URI names. Raises UsageError."""
     from phone_bridge.link import open_link as opened
 
-    return _virtual_glasses(uri) if uri == "ble:sim" else opened(uri, **options)
+    return _virtual_glasses(uri, **options) if uri == "ble:sim" else opened(uri, **options)
 
 
-def _virtual_glasses(uri: str) -> Link:
-    """Makes simulated Bluetooth glasses that ask the first question of the demo about its picture. Raises UsageError."""
+def _virtual_glasses(uri: str, *, capture: Path | None = None, began: float = 0.0) -> Link:
+    """Makes simulated Bluetooth glasses that ask the demo's first question and play the answer. Raises UsageError."""
     try:
-        from firmware_stubs.sim.pair import Simulated, omi_pair
+        from firmware_stubs.sim.pair import Simulated, profile_pair
     except ModuleNotFoundError as error:
         missing = "pip install bumble bleak" if error.name in ("bumble", "bleak") else "run it from a checkout of nearsight"
         raise UsageError(f"{uri!r}: the simulated glasses are not here: {missing}") from None
     from phone_bridge.ble import BleLink
+    from phone_bridge.ble_capture import CapturedBleLink
+    from phone_bridge.capture import Capture
     from phone_bridge.media import read_audio
 
     demo = Path(__file__).parents[1] / "demo"
     sound, photo = read_audio(demo / "sign.flac"), (demo / "park.jpg").read_bytes()
-    simulated = Simulated(lambda: omi_pair(sound=sound, photo=photo))
-    return BleLink(uri, client=simulated.client, scanner=simulated.scanner, settle=0.0, ended=simulated.stop)
+    simulated = Simulated(lambda: profile_pair(sound=sound, photo=photo))
+    parts: dict[str, Any] = {"client": simulated.client, "scanner": simulated.scanner, "settle": 0.0, "ended": simulated.stop}
+    return BleLink(uri, **parts) if capture is None else CapturedBleLink(uri, Capture(capture, began=began), **parts)
 
 
 def bundle_link(path: Path, out: Path | None) -> Link:

@@ -1,4 +1,4 @@
-"""``devices list|revoke``: who may come in. A station that serves sees at once what is changed here."""
+"""``devices list|approve|revoke``: who may come in. A station that serves sees at once what is changed here."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from edge.cli.output import Output
 
 
 def list_devices(profile: str | None, config: Path | None, *, as_json: bool) -> None:
-    """The paired devices, the oldest first. Raises ConfigError, StorageError."""
+    """The paired devices, the oldest first, and those that wait to be let in. Raises ConfigError, StorageError."""
     output = Output(as_json=as_json)
-    devices = app.access(app.load_config(profile, config)).devices()
+    access = app.access(app.load_config(profile, config))
+    devices = access.devices()
     for device in devices:
         seen, paired = _day(device.seen), _day(device.paired)
         output.line(
@@ -26,8 +27,22 @@ def list_devices(profile: str | None, config: Path | None, *, as_json: bool) -> 
             },
             f"{device.id}  {device.wearer:<16} {device.role:<7} seen {seen}  paired {paired}  {device.name}",
         )
-    if not devices and not as_json:
+    waiting = access.waiting()
+    for knock in waiting:
+        line = f"waiting   shows {knock.code}: nearsight devices approve {knock.code}   {knock.name}"
+        output.line({"waiting": knock.code, "name": knock.name, "until": knock.until}, line)
+    if not devices and not waiting and not as_json:
         print("no device is paired")
+
+
+def approve(code: str, wearer: str, profile: str | None, config: Path | None, *, as_json: bool) -> None:
+    """Lets a device in that shows ``code``; a station that serves tells it within some seconds.
+
+    Raises UsageError where none shows it, ConfigError, StorageError.
+    """
+    device = app.access(app.load_config(profile, config)).approve(code, wearer)
+    line = f"{device.id}: {device.name} is paired for {device.wearer}"
+    Output(as_json=as_json).line({"device": device.id, "name": device.name, "wearer": device.wearer}, line)
 
 
 def revoke(ids: list[str], profile: str | None, config: Path | None, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from edge.cli.models_app import models_app
 from edge.cli.options import ConfigFile, Fast, Image, Json, NoWake, Profile, Record, Video
 from edge.errors import NearsightError
 
+INTERRUPTED = 130
 LAST_WAIT_S = 0.5
 """How long an engine's thread may take to end after its lane was closed."""
 
@@ -31,7 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 config_app = typer.Typer(help="Checks a configuration.", no_args_is_help=True)
-devices_app = typer.Typer(help="The phones and laptops that may come in.", no_args_is_help=True)
+devices_app = typer.Typer(help="The phones, laptops and glasses that may come in.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measures this machine.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 app.add_typer(config_app, name="config")
@@ -96,9 +97,13 @@ def ask(
 @app.command(name="run")
 def serve(
     link: Annotated[
-        list[str] | None, typer.Option("--link", "-l", help="webrtc://HOST:PORT, file:PATH or sim:; may be repeated.")
+        list[str] | None,
+        typer.Option("--link", "-l", help="webrtc://HOST:PORT, ble:, xiaozhi://HOST:PORT or file:PATH; may be repeated."),
     ] = None,
     record: Record = None,
+    capture: Annotated[
+        Path | None, typer.Option("--capture", help="Write the packets of a Bluetooth link to this file (btsnoop).")
+    ] = None,
     no_wake: NoWake = False,
     profile: Profile = None,
     config: ConfigFile = None,
@@ -107,7 +112,7 @@ def serve(
     """Serves glasses until they go away or Ctrl-C."""
     from edge.cli.serve import run
 
-    run(link or [], record, profile, config, wake=not no_wake, as_json=json)
+    run(link or [], record, profile, config, wake=not no_wake, as_json=json, capture=capture)
 
 
 @app.command()
@@ -238,10 +243,24 @@ def config_check(
 
 @devices_app.command("list")
 def devices_list(profile: Profile = None, config: ConfigFile = None, json: Json = False) -> None:
-    """The phones and laptops that may come in."""
+    """The phones, laptops and glasses that may come in, and those that wait to be let in."""
     from edge.cli import devices
 
     devices.list_devices(profile, config, as_json=json)
+
+
+@devices_app.command("approve")
+def devices_approve(
+    code: Annotated[str, typer.Argument(help="The six digits that the device shows.")],
+    wearer: Annotated[str, typer.Option("--wearer", help="Who wears it.")] = "me",
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Lets a device in that has no browser and shows six digits."""
+    from edge.cli import devices
+
+    devices.approve(code, wearer, profile, config, as_json=json)
 
 
 @devices_app.command("revoke")
@@ -311,33 +330,37 @@ def bench_soak(
     run(minutes, profile, as_json=json)
 
 
-def _leave(code: int) -> NoReturn:
-    """Ends with an exit status, though an engine hangs in native code."""
-    # The interpreter's own end would tear such a thread out of its C++ frames, which aborts the process: status 134.
-    lanes = [thread for thread in threading.enumerate() if thread.name.startswith("lane-")]
-    for thread in lanes:
-        thread.join(LAST_WAIT_S)
-    if any(thread.is_alive() for thread in lanes):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
-
-
 def main() -> None:
     """Runs a command; every error becomes one line and an exit status."""
     try:
         app()
     except NearsightError as error:
         print(f"nearsight: {error.text}", file=sys.stderr)
-        _leave(error.exit_code)
+        sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
     except SystemExit as end:
-        if end.code == 130:  # Ctrl-C before the command's own loop ran: typer ends without a word
+        if end.code == INTERRUPTED:  # Ctrl-C before the command's own loop ran: typer ends without a word
             print("nearsight: interrupted", file=sys.stderr)
         raise
 
 
+def console() -> None:
+    """Runs a command in a process of its own, which ends with the command's status though an engine hangs in native code."""
+    try:
+        main()
+    except SystemExit as end:
+        # The interpreter's own end would tear such a thread out of its C++ frames, which aborts the process: status 134. And
+        # after a Ctrl-C that fell into an exec() (every dataclass has one) it ends by the signal, although that was handled.
+        lanes = [thread for thread in threading.enumerate() if thread.name.startswith("lane-")]
+        for thread in lanes:
+            thread.join(LAST_WAIT_S)
+        if isinstance(end.code, int) and (end.code == INTERRUPTED or any(thread.is_alive() for thread in lanes)):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
+
+
 if __name__ == "__main__":
-    main()
+    console()

@@ -16,7 +16,7 @@ from edge.cli.output import Output
 from edge.config import Config
 from edge.errors import NearsightError, UsageError
 from edge.events import Event
-from edge.household import Household, Watcher
+from edge.household import Household, Watcher, local_time
 from edge.ports import Link, Station
 from edge.runtime.session import Session
 
@@ -64,9 +64,19 @@ class Everybody:
 
 
 def run(
-    links: Sequence[str], record: Path | None, profile: str | None, file: Path | None, *, wake: bool, as_json: bool
+    links: Sequence[str],
+    record: Path | None,
+    profile: str | None,
+    file: Path | None,
+    *,
+    wake: bool,
+    as_json: bool,
+    capture: Path | None = None,
 ) -> None:
-    """Serves every link and everybody who comes, until all links have ended or Ctrl-C."""
+    """Serves every link and everybody who comes, until all links have ended or Ctrl-C.
+
+    ``capture`` is the file for the packets of the one link over Bluetooth.
+    """
     changes: dict[str, Any] = {"turns": {"wake": wake}}
     if record is not None:
         changes["recording"] = {"folder": str(record)}
@@ -75,7 +85,10 @@ def run(
     if not uris:
         raise UsageError("no link: give --link URI, or links = [...] in the configuration")
     output = Output(as_json=as_json)
-    opened = [app.open_link(uri, **_options(uri, config)) for uri in uris]
+    bluetooth = [uri for uri in uris if uri.startswith("ble:")]
+    if capture is not None and len(bluetooth) != 1:
+        raise UsageError(f"--capture is for one link over Bluetooth: there are {len(bluetooth)}")
+    opened = [app.open_link(uri, **_options(uri, config, capture)) for uri in uris]
     _until_stopped(_run(config, opened, output))
 
 
@@ -98,8 +111,10 @@ def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
     return inner
 
 
-def _options(uri: str, config: Config) -> dict[str, Any]:
-    return {"serve": config.serve} if uri.startswith("webrtc:") else {}
+def _options(uri: str, config: Config, capture: Path | None) -> dict[str, Any]:
+    if capture is not None and uri.startswith("ble:"):
+        return {"capture": capture, "began": local_time().timestamp()}
+    return {"serve": config.serve} if uri.startswith(("webrtc:", "xiaozhi:")) else {}
 
 
 async def _run(config: Config, opened: Sequence[Link | Station], output: Output) -> None:
@@ -121,11 +136,12 @@ async def _attend(household: Household, station: Station) -> None:
 
 
 def _invite(url: str, station: Station) -> None:
-    """Shows where a phone finds us, on standard error: standard output is for events."""
-    print(
-        f"nearsight: serving {station.uri}. Open this once, on the phone or laptop that is to be the glasses:\n",
-        file=sys.stderr,
-    )
+    """Shows where a device finds us, on standard error: standard output is for events."""
+    if station.uri.startswith("xiaozhi:"):
+        how = "Give the device this OTA address in its Wi-Fi setup, within ten minutes"
+    else:
+        how = "Open this once, on the phone or laptop that is to be the glasses"
+    print(f"nearsight: serving {station.uri}. {how}:\n", file=sys.stderr)
     print(f"  {url}\n\n{app.qr_code(url)}", file=sys.stderr)
     _warn_of(station.fingerprint)
 

@@ -59,6 +59,8 @@ class Device:
         lost: Callable[[LinkError], None],
     ) -> None:
         self.link = link
+        self.captured: bool = getattr(link, "captured", False)
+        """Whether the link writes down what it carries."""
         self.recording: Recording | None = None
         self.microphone: Channel[AudioChunk] = Channel("microphone", MICROPHONE, Overflow.DROP_OLDEST)
         self.camera: Channel[VideoFrame] = Channel("camera", 2, Overflow.DROP_OLDEST)

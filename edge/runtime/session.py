@@ -173,7 +173,7 @@ class Session:
                 self._elsewhere.look()
                 ending = group.create_task(self._ending.wait())
                 await asyncio.wait([ending, sources[-1]], return_when=asyncio.FIRST_COMPLETED)
-                if not self._ending.is_set():
+                if not self._ending.is_set() and self.device.condition.present:  # a reply to glasses that are away is held
                     await self._idle.wait()
                 for task in (ending, *sources, *services):
                     task.cancel()
@@ -209,7 +209,8 @@ class Session:
         self._announce_recording()
 
     def _announce_recording(self) -> None:
-        if self.device.recording is not None and self.config.recording.announce and self._group is not None:
+        kept = self.device.recording is not None or self.device.captured
+        if kept and self.config.recording.announce and self._group is not None:
             self.emit(Notice(t_ns=self.now_ns(), code="recording", text="This session is being recorded."))
             self._group.create_task(self.say("Recording."))
 

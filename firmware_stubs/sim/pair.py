@@ -11,6 +11,8 @@ from bleak.backends.scanner import BaseBleakScanner
 from bumble.device import Device
 
 from firmware_stubs.sim.backend import backends
+from firmware_stubs.sim.glasses import SimGlasses
+from firmware_stubs.sim.lens import camera
 from firmware_stubs.sim.omi import OMI_GLASS, Model, SimOmi
 from firmware_stubs.sim.radio import Radio
 from firmware_stubs.sim.voice import Pcm, opus_frames
@@ -23,7 +25,7 @@ class Pair:
     """A simulated pair of glasses, and the backends by which bleak reaches it."""
 
     radio: Radio
-    glasses: SimOmi
+    glasses: SimOmi | SimGlasses
     central: Device
     client: type[BaseBleakClient]
     scanner: type[BaseBleakScanner]
@@ -54,16 +56,35 @@ async def omi_pair(
     return Pair(radio, glasses, central, *backends(central))
 
 
+async def profile_pair(
+    *,
+    sound: Pcm | None = None,
+    photo: bytes = b"",
+    rate: float = 40_000.0,
+    latency: float = 0.01,
+    mtu: int = 247,
+) -> Pair:
+    """Switches a simulated pair with the nearsight profile on: microphone, camera, loudspeaker. Arguments as above."""
+    radio = Radio(rate=rate, latency=latency)
+    glasses = SimGlasses(radio, mtu=mtu, silence=opus_frames(np.zeros(1600, np.int16))[-1])
+    glasses.photo = camera(photo) if photo else b""
+    if sound is not None:
+        glasses.say(opus_frames(sound))
+    await glasses.start()
+    central = radio.device("nearsight", CENTRAL)
+    return Pair(radio, glasses, central, *backends(central))
+
+
 class Simulated:
     """Backends of a pair that switches itself on when it is first looked for: made anywhere, used on one loop.
 
     ``make`` makes the pair::
 
-        simulated = Simulated(lambda: omi_pair(sound=question, photo=sign))
+        simulated = Simulated(lambda: profile_pair(sound=question, photo=sign))
         link = BleLink("ble:sim", client=simulated.client, scanner=simulated.scanner, settle=0.0)
     """
 
-    def __init__(self, make: Callable[[], Awaitable[Pair]] = omi_pair) -> None:
+    def __init__(self, make: Callable[[], Awaitable[Pair]] = profile_pair) -> None:
         self.pair: Pair | None = None
         """None until something looked for it."""
         self._make = make

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.cli.devices import list_devices, revoke
+from edge.cli.devices import approve, list_devices, revoke
 from edge.errors import StorageError, UsageError
 from phone_bridge.access import Access
 
@@ -40,6 +40,22 @@ def test_they_are_listed_and_revoked(tmp_path: Path, config: Path, capsys: pytes
     assert "ada's phone of ada is revoked" in said and said.splitlines()[-1].startswith(grace)
     with pytest.raises(UsageError, match="no device"):
         revoke([ada], None, config, as_json=False)
+
+
+def test_one_that_waits_is_listed_and_let_in(tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    station = Access(tmp_path / "state")
+    code = station.knock("its claim", "a box")
+    list_devices(None, config, as_json=False)
+    assert f"nearsight devices approve {code}   a box" in capsys.readouterr().out
+    approve(code, "ada", None, config, as_json=True)
+    row = json.loads(capsys.readouterr().out)
+    assert (row["name"], row["wearer"]) == ("a box", "ada")
+    station.sync()
+    admitted = station.admitted("its claim")
+    assert admitted is not None and admitted[0].id == row["device"]
+    assert station.check(admitted[1]) == station.device(row["device"])
+    with pytest.raises(UsageError, match="no device waits"):
+        approve(code, "ada", None, config, as_json=False)
 
 
 def test_a_damaged_file_is_told(tmp_path: Path, config: Path) -> None:

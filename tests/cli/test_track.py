@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edge import app
+from edge.cli.main import console
 from models.fakes_sight import FakeSegmenter
 from tests.cli.command import Command
 from tests.cli.films import CUP, HIDDEN, SIZE, cup_at, elementary, film, wandering
@@ -176,7 +177,7 @@ def test_a_profile_without_a_segmenter_says_so(
 
 
 def test_an_engine_that_hangs_in_native_code_does_not_change_the_status(
-    nearsight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     let_go = threading.Event()
     stuck = threading.Thread(target=let_go.wait, name="lane-segmenter", daemon=True)
@@ -188,10 +189,13 @@ def test_an_engine_that_hangs_in_native_code_does_not_change_the_status(
     monkeypatch.setattr("edge.cli.main.LAST_WAIT_S", 0.01)
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(b"no film")
-    assert nearsight("track", broken, "--point", "1,1").status == 1
+    monkeypatch.setattr("sys.argv", ["nearsight", "track", str(broken), "--point", "1,1"])
     stuck.start()
     try:
-        assert nearsight("track", broken, "--point", "1,1").status == 101, "it left without the interpreter's own end"
+        with pytest.raises(SystemExit) as end:
+            console()
     finally:
         let_go.set()
         stuck.join()
+    assert end.value.code == 101, "it left without the interpreter's own end"
+    assert "broken.mkv" in capsys.readouterr().err

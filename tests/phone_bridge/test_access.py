@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge.config import ServeConfig
 from edge.errors import StorageError, UsageError
-from phone_bridge.access import DEVICES, SEEN_EVERY_S, TOKEN_LIFE_S, TOKENS, Access, Denied, state_folder
+from phone_bridge.access import DEVICES, SEEN_EVERY_S, TOKEN_LIFE_S, TOKENS, WAITING, Access, Denied, state_folder
 from phone_bridge.rates import ADDRESSES, Rate
 
 
@@ -230,3 +230,57 @@ def test_a_rate_does_not_grow() -> None:
     for n in range(2 * ADDRESSES):
         rate.take(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}")
     assert len(rate._buckets) == ADDRESSES
+
+
+# Devices that have no browser.
+
+
+def test_a_knock_is_answered_by_digits_that_open_nothing(access: Access, tmp_path: Path, clock: Clock) -> None:
+    code = access.knock("claim", "a box")
+    assert access.admitted("claim") is None and access.check(code) is None
+    kept = (tmp_path / "state" / "keys.json").read_text(encoding="utf-8")
+    assert "claim" not in json.loads(kept)["waiting"][0].values() and access.devices() == ()
+    clock.now += TOKEN_LIFE_S
+    assert access.waiting() == ()
+    with pytest.raises(UsageError, match="no device waits"):
+        access.approve(code, "ada")
+    access.knock("claim", "a box")
+    assert len(json.loads((tmp_path / "state" / "keys.json").read_text(encoding="utf-8"))["waiting"]) == 1
+
+
+def test_a_key_is_given_until_it_is_shown(access: Access) -> None:
+    device = access.approve(access.knock("claim", "a box"), "ada")
+    found = access.admitted("claim")
+    assert found is not None and found == access.admitted("claim")
+    assert found[0] == device and access.check(found[1]) is not None
+    again = access.admitted("claim")
+    assert again is not None and again[1] == ""
+
+
+def test_who_knocks_anew_and_is_let_in_again_has_one_key(access: Access) -> None:
+    access.approve(access.knock("claim", "a box"), "ada")
+    (first,) = access.devices()
+    access.approve(access.knock("claim", "a box"), "grace")
+    (second,) = access.devices()
+    assert (first.wearer, second.wearer) == ("ada", "grace")
+
+
+def test_too_many_wait_and_nobody_is_pushed_out(access: Access) -> None:
+    codes = [access.knock(f"claim {n}", "a box") for n in range(WAITING)]
+    with pytest.raises(Denied) as caught:
+        access.knock("one more", "a box")
+    assert caught.value.reason == "too_many_waiting"
+    assert [knock.code for knock in access.waiting()] == codes and len(set(codes)) == WAITING
+    assert access.knock("claim 3", "a box") == codes[3]
+
+
+def test_a_station_that_was_started_again_makes_a_new_key_for_one_that_waits(
+    access: Access, tmp_path: Path, clock: Clock
+) -> None:
+    access.knock("claim", "a box")
+    other = Access(tmp_path / "state", now=clock, clock=clock)
+    other.open()
+    assert [knock.name for knock in other.waiting()] == ["a box"]
+    other.approve(other.knock("claim", "a box"), "ada")
+    found = other.admitted("claim")
+    assert found is not None and other.check(found[1]) is not None

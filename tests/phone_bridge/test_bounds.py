@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from phone_bridge import guard, routes, server
+from phone_bridge import door, guard, routes
 from tests.phone_bridge.station import FakeDesk, bearer, http, key_of, serving, until
 
 pytestmark = pytest.mark.real_time
@@ -62,7 +62,7 @@ async def test_event_streams_are_bounded(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 async def test_a_client_that_sends_nothing_or_half_a_header_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "IDLE_S", 0.4)
+    monkeypatch.setattr(door, "IDLE_S", 0.4)
     monkeypatch.setattr(guard, "BODY_S", 0.4)
     async with serving(tmp_path) as station:
         shown = f"Host: 127.0.0.1\r\nAuthorization: Bearer {key_of(station)}\r\n"
@@ -78,7 +78,7 @@ async def test_a_client_that_sends_nothing_or_half_a_header_is_dropped(tmp_path:
 
 @pytest.mark.parametrize("bound", ["CONNECTIONS", "CONNECTIONS_AN_ADDRESS"])
 async def test_connections_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
-    monkeypatch.setattr(server, bound, 3)
+    monkeypatch.setattr(door, bound, 3)
     async with serving(tmp_path) as station:
         held = [await asyncio.open_connection("127.0.0.1", station.port) for _ in range(3)]
         await asyncio.sleep(0.05)

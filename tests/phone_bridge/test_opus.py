@@ -77,6 +77,16 @@ def others(frame_ms: float, layout: str, pcm: Pcm, **options: str) -> list[bytes
     return packets
 
 
+def test_chunks_of_60_ms(decoder: Decoder) -> None:
+    said = voice()
+    with Encoder(32_000, 0, 960) as encoder:
+        packets = [encoder.encode(said[at : at + 960]) for at in range(0, len(said) - 959, 960)]
+        with pytest.raises(ValueError, match="a chunk is 960 int16 samples"):
+            encoder.encode(said[:320])
+    assert {decoder.duration(packet) for packet in packets} == {960} and not any(map(has_copy, packets))
+    assert likeness(np.concatenate([decoder.decode(packet) for packet in packets]), said) > 0.9
+
+
 def test_a_voice_survives_the_round_trip(encoder: Encoder, decoder: Decoder) -> None:
     said = voice()
     packets = [encoder.encode(chunk) for chunk in chunks(said)]

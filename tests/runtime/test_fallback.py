@@ -44,7 +44,8 @@ class Away:
 
     @property
     def info(self) -> EngineInfo:
-        return dataclasses.replace(self.engine.info, name="away", remote=self.server)
+        info: EngineInfo = self.engine.info
+        return dataclasses.replace(info, name="away", remote=self.server)
 
     def open(self) -> None:
         self.engine.open()
@@ -72,7 +73,7 @@ class Away:
         return self._cut(self.engine.generate(prompt, stop), self.next())
 
     def count(self, text: str) -> int:
-        return self.engine.count(text)
+        return int(self.engine.count(text))
 
     def synthesize(self, text: str, style: VoiceStyle, stop: Stop) -> Iterator[SpeechChunk]:
         return self._cut(self.engine.synthesize(text, style, stop), self.next())
@@ -89,7 +90,8 @@ class Away:
     def detect(self, pcm: Pcm) -> str | None:
         if self.next() is not None:
             raise self.error()
-        return self.engine.detect(pcm)
+        word: str | None = self.engine.detect(pcm)
+        return word
 
     def reset(self) -> None:
         self.engine.reset()
