@@ -1,21 +1,24 @@
 """The messages of the data channel: what a page may say, decoded and checked; what we say, encoded.
 
 The channel is labelled ``nearsight``, ordered and reliable, and made by the page. A text is one JSON object
-``{"v": 1, "type": ...}``; a binary message is a piece of a still. Whatever else comes is answered and never fatal: a page of
-another version, or somebody's experiment, must not cost the wearer the connection. Keys that are not known are ignored, so
-that a later page may say more; a type that is not known is answered with ``unknown``.
+``{"v": 1, "type": ...}``; a binary message is a piece of a still, or packets of Bluetooth glasses (``relay_words``). Whatever
+else comes is answered and never fatal: a page of another version, or somebody's experiment, must not cost the wearer the
+connection. Keys that are not known are ignored, so that a later page may say more; a type that is not known is answered with
+``unknown``.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from edge.values import Condition
+from phone_bridge import relay_words
+from phone_bridge.fields import Fields, Malformed
+from phone_bridge.relay_words import GattAnswer, GlassesGone, GlassesHere, GlassesMuted, Packets
 
 LABEL = "nearsight"
 VERSION = 1
@@ -148,7 +151,26 @@ class Bye:
     reason: str = ""
 
 
-Message = Hello | Tap | AudioPath | Battery | Camera | Microphone | Playout | Flushed | Ping | Pong | Still | StillFailed | Bye
+Message = (
+    Hello
+    | Tap
+    | AudioPath
+    | Battery
+    | Camera
+    | Microphone
+    | Playout
+    | Flushed
+    | Ping
+    | Pong
+    | Still
+    | StillFailed
+    | Bye
+    | GlassesHere
+    | GlassesGone
+    | GlassesMuted
+    | GattAnswer
+    | Packets
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +189,11 @@ class Refusal:
     reply: Mapping[str, Any]
 
 
-class _Malformed(Exception):
-    pass
-
-
 def decode(data: str | bytes) -> Message | StillChunk | Refusal:
     """Reads one message of the data channel. Never raises."""
     try:
         return _decode_chunk(data) if isinstance(data, bytes) else _decode_text(data)
-    except _Malformed as fault:
+    except Malformed as fault:
         return refusal("malformed", str(fault))
 
 
@@ -231,12 +249,14 @@ class Rate:
         return False
 
 
-def _decode_chunk(data: bytes) -> StillChunk | Refusal:
+def _decode_chunk(data: bytes) -> StillChunk | Packets | Refusal:
     if len(data) > _CHUNK_HEADER.size + MAX_CHUNK:
         return refusal("too_long", f"a piece of a still has at most {MAX_CHUNK} bytes")
     if len(data) <= _CHUNK_HEADER.size:
-        raise _Malformed("a binary message is a piece of a still: two 32-bit numbers and bytes")
+        raise Malformed("a binary message is a piece of a still: two 32-bit numbers and bytes")
     still, index = _CHUNK_HEADER.unpack_from(data)
+    if still == relay_words.PACKETS:
+        return relay_words.decode_packets(data)
     return StillChunk(still, index, data[_CHUNK_HEADER.size :])
 
 
@@ -247,68 +267,22 @@ def _decode_text(text: str) -> Message | Refusal:
     try:
         fields = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):  # the latter: 16 KiB of brackets
-        raise _Malformed("not JSON") from None
+        raise Malformed("not JSON") from None
     if not isinstance(fields, dict):
-        raise _Malformed("not a JSON object")
+        raise Malformed("not a JSON object")
     if fields.get("v") != VERSION or isinstance(fields["v"], bool):
-        raise _Malformed(f"v must be {VERSION}")
+        raise Malformed(f"v must be {VERSION}")
     kind = fields.get("type")
     if not isinstance(kind, str):
-        raise _Malformed("type must be a text")
+        raise Malformed("type must be a text")
     decoder = _DECODERS.get(kind)
     if decoder is None:
         return Refusal(message("unknown", of=kind[:64]))
-    return decoder(_Fields(fields))
+    return decoder(Fields(fields))
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
-
-
-class _Fields:
-    """The fields of a JSON object, taken out with their types and bounds checked."""
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = fields
-
-    def text(self, key: str, limit: int = 200) -> str:
-        value = self._fields.get(key, "")
-        if not isinstance(value, str):
-            raise _Malformed(f"{key} must be a text")
-        return value[:limit]
-
-    def choice(self, key: str, *known: str) -> str:
-        value = self._fields.get(key)
-        if value not in known:
-            raise _Malformed(f"{key} must be one of {', '.join(known)}")
-        return str(value)
-
-    def whole(self, key: str, high: int, default: int | None = None) -> int:
-        value = self._fields.get(key, default)
-        if type(value) is not int or not 0 <= value <= high:
-            raise _Malformed(f"{key} must be a whole number from 0 to {high}")
-        return value
-
-    def number(self, key: str, low: float, high: float, default: float | None = None) -> float:
-        value = self._fields.get(key, default)
-        if type(value) not in (int, float) or not (math.isfinite(value) and low <= value <= high):
-            raise _Malformed(f"{key} must be a number from {low:g} to {high:g}")
-        return float(value)
-
-    def flag(self, key: str) -> bool:
-        return self._fields.get(key) is True
-
-    def part(self, key: str) -> _Fields | None:
-        value = self._fields.get(key)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            raise _Malformed(f"{key} must be an object or null")
-        return _Fields(value)
-
-    def maybe(self, key: str) -> bool | None:
-        value = self._fields.get(key)
-        return value if isinstance(value, bool) else None
 
 
 _U32 = 2**32 - 1
@@ -316,20 +290,20 @@ _MAX_MS = 1e15
 """Page time is performance.now(), or milliseconds since 1970 at most; this bound only keeps arithmetic finite."""
 
 
-def _audio(fields: _Fields) -> AudioPath:
+def _audio(fields: Fields) -> AudioPath:
     # WebRTC's own names of these constraints.
     return AudioPath(fields.flag("echoCancellation"), fields.flag("noiseSuppression"), fields.flag("autoGainControl"))
 
 
-def _video(fields: _Fields) -> VideoPath:
+def _video(fields: Fields) -> VideoPath:
     return VideoPath(fields.whole("width", 65535), fields.whole("height", 65535), fields.text("facing", 32))
 
 
-def _battery(fields: _Fields) -> Battery:
+def _battery(fields: Fields) -> Battery:
     return Battery(fields.number("level", 0.0, 1.0), fields.maybe("charging"))
 
 
-def _hello(fields: _Fields) -> Hello:
+def _hello(fields: Fields) -> Hello:
     audio, video, battery = (fields.part(key) for key in ("audio", "video", "battery"))
     return Hello(
         fields.text("device", 100),
@@ -339,12 +313,12 @@ def _hello(fields: _Fields) -> Hello:
     )
 
 
-def _playout(fields: _Fields) -> Playout:
+def _playout(fields: Fields) -> Playout:
     latency = fields.number("output_latency_ms", 0.0, 10_000.0, 0.0)
     return Playout(fields.whole("rtp", _U32), fields.number("at_ms", 0.0, _MAX_MS), latency)
 
 
-def _still(fields: _Fields) -> Still:
+def _still(fields: Fields) -> Still:
     return Still(
         fields.whole("id", _U32),
         fields.whole("bytes", _U32),
@@ -356,7 +330,7 @@ def _still(fields: _Fields) -> Still:
     )
 
 
-_DECODERS: Mapping[str, Callable[[_Fields], Message]] = {
+_DECODERS: Mapping[str, Callable[[Fields], Message]] = {
     "hello": _hello,
     "tap": lambda fields: Tap(fields.choice("name", "tap", "double_tap", "hold", "release")),
     "audio": _audio,
@@ -370,4 +344,5 @@ _DECODERS: Mapping[str, Callable[[_Fields], Message]] = {
     "still": _still,
     "still_failed": lambda fields: StillFailed(fields.whole("id", _U32), fields.text("code", 64)),
     "bye": lambda fields: Bye(fields.text("reason", 100)),
+    **relay_words.DECODERS,
 }

@@ -5,6 +5,7 @@ import { Announcer } from "./announcer.js";
 import { Captions } from "./captions.js";
 import { WakeLock, choices, deviceName, followBattery } from "./device.js";
 import { Face } from "./face.js";
+import { Glasses } from "./glasses.js";
 import { Level } from "./level.js";
 import { Link } from "./link.js";
 import { Media, MediaFailure } from "./media.js";
@@ -22,6 +23,7 @@ class App {
   lock = new WakeLock();
   face = new Face(document);
   announcer = new Announcer(element("banner"));
+  glasses = new Glasses(this.announcer);
   captions = new Captions(element("exchanges"), element("answer"), element("welcome"));
   level = new Level(element("talk"));
   /** What the server was told of the tracks last. */
@@ -81,6 +83,7 @@ class App {
     link.device = await deviceName();
     link.setBattery(this.battery);
     this.#followLink(link);
+    this.glasses.follow(link);
     this.face.enter("on");
     await link.connect();
   }
@@ -88,6 +91,7 @@ class App {
   /** @param {string} reason @param {string} [face] */
   end(reason, face = "ended") {
     const { link } = this;
+    this.glasses.leave();
     this.link = null;
     link?.close(reason);
     link?.player.close();
@@ -169,6 +173,7 @@ class App {
   async #applyPrivacy() {
     const on = this.muted || this.privacy;
     this.face.mute(on);
+    this.glasses.bluetooth.mute(on);
     await this.#try("camera", () => this.media.privacy(on));
     this.#tellState("microphone", on ? "off" : "on");
   }
@@ -247,6 +252,7 @@ class App {
 
   /** Everything off. @param {string} face */
   #rest(face) {
+    this.glasses.leave();
     this.media.close();
     this.level.listen(null, null);
     this.lock.want(false);

@@ -129,6 +129,11 @@ export class Link extends EventTarget {
     return this.#wire?.send(JSON.stringify({ v: VERSION, ...message })) ?? false;
   }
 
+  /** Sends bytes over the control channel. @param {ArrayBuffer} data @returns {boolean} whether they were sent */
+  sendBytes(data) {
+    return this.#wire?.send(data) ?? false;
+  }
+
   /** @param {"tap"|"double_tap"|"hold"|"release"} name */
   tap(name) {
     return this.send({ type: "tap", name });
@@ -292,7 +297,7 @@ export class Link extends EventTarget {
       case "snap": this.#snap(message.id); break;
       case "replaced": this.#leave("replaced", {}); break;
       case "bye": this.#leave("ended", { code: message.reason ?? "bye" }); break;
-      case "welcome": case "unknown": case "error": break;
+      case "welcome": case "unknown": case "error": case "bluetooth": case "glasses": case "gatt": break;
       default: this.send({ type: "unknown", of: message.type });
     }
   }

@@ -34,6 +34,8 @@ export const SAID = {
   camera_paused: "The phone has paused the camera. I cannot see until this page is open on the unlocked screen.",
   camera_lost: "The camera has gone, so I can hear but not see.",
   camera_back: "The camera is back.",
+  glasses_lost: "The glasses are out of reach. I use this phone until they are back.",
+  glasses_back: "The glasses are back.",
   lost: "Connection lost. I keep trying.",
   unreachable: "nearsight cannot be reached. Is it running, and is this device in the same network? I keep trying.",
   full: "nearsight already serves as many wearers as it can. I keep trying.",
@@ -73,6 +75,20 @@ export const LABELS = {
   charging: "battery, charging",
   onBattery: "battery",
   /** @param {number} ms */ delay: (ms) => `${Math.round(ms)} ms there and back`,
+};
+
+/** Of Bluetooth glasses, in the sheet of settings. */
+export const GLASSES = {
+  choose: "Connect glasses",
+  leave: "Let the glasses go",
+  start: "Tap Start first.",
+  unsupported: () => "This browser gives pages no Bluetooth. Chrome and Edge do, on Android and on computers; Safari and Firefox do not, and on an iPhone no browser does.",
+  off: () => "Their microphone and camera are used instead of this phone's.",
+  choosing: () => "Choose them in the browser's list.",
+  connecting: () => "Connecting to the glasses.",
+  /** @param {string} model */ in_use: (model) => `In use: ${model}.`,
+  lost: () => "The glasses are out of reach. I use this phone and keep trying.",
+  /** @param {string} _ @param {string} text */ refused: (_, text) => `The glasses cannot be used: ${text}`,
 };
 
 const PORTS = {

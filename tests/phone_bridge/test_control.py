@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edge.values import Condition
 from phone_bridge import control
 from phone_bridge.control import Message, Rate, Refusal, StillChunk, decode, described, encode, encode_chunk, message
+from phone_bridge.relay_words import GattAnswer, GlassesHere
 
 GOOD: list[tuple[dict[str, Any], Message]] = [
     (
@@ -46,6 +47,8 @@ GOOD: list[tuple[dict[str, Any], Message]] = [
     ),
     (message("still_failed", id=1, code="busy"), control.StillFailed(1, "busy")),
     (message("bye", reason="closed"), control.Bye("closed")),
+    (message("glasses", state="here", link=7, name="Omi", found=["a", "b"]), GlassesHere(7, "Omi", ("a", "b"))),
+    (message("gatt", id=3, data="AP8="), GattAnswer(3, b"\x00\xff")),
 ]
 
 
