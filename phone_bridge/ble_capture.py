@@ -32,8 +32,9 @@ PROPERTIES = ("broadcast", "read", "write-without-response", "write", "notify", 
 
 
 class CapturedBleLink(BleLink):
-    """Glasses over Bluetooth, and a capture of all that they and this side send. While privacy is on, what they send is
-    left out but for its length.
+    """Glasses over Bluetooth, and a capture of all that they and this side send.
+
+    While privacy is on, what they send is left out but for its length.
     """
 
     captured = True
@@ -157,23 +158,28 @@ class _Captured(_Base):
 
         super().__init__(address_or_ble_device, disconnected_callback=lost, **options)
 
+    @property
+    def _below(self) -> Any:
+        """The same connection as the backend itself has it."""
+        return super()
+
     async def connect(self, pair: bool, **options: Any) -> None:
-        await super().connect(pair, **options)
+        await self._below.connect(pair, **options)
         assert self.services is not None
         sizes = [found.max_write_without_response_size for found in self.services.characteristics.values()]
         self._tape.begin(self.address, _services(self.services), max(sizes, default=20) + 3)
 
     async def disconnect(self) -> None:
         self._tape.end(pdus.HUNG_UP)
-        await super().disconnect()
+        await self._below.disconnect()
 
     async def read_gatt_char(self, characteristic: BleakGATTCharacteristic, **options: Any) -> bytearray:
         request = struct.pack("<BH", Att.READ_REQUEST, characteristic.handle)
-        value = super().read_gatt_char(characteristic, **options)
+        value = self._below.read_gatt_char(characteristic, **options)
         return await self._taped(request, value, lambda value: bytes([Att.READ]) + value)
 
     async def write_gatt_char(self, characteristic: BleakGATTCharacteristic, data: Any, response: bool) -> None:
-        written = super().write_gatt_char(characteristic, data, response)
+        written = self._below.write_gatt_char(characteristic, data, response)
         if response:
             await self._taped(struct.pack("<BH", Att.WRITE_REQUEST, characteristic.handle) + bytes(data), written)
             return
@@ -193,11 +199,11 @@ class _Captured(_Base):
             callback(value)
 
         request = struct.pack("<BHH", Att.WRITE_REQUEST, _control(characteristic), 2 if indicated else 1)
-        await self._taped(request, super().start_notify(characteristic, notified, **options))
+        await self._taped(request, self._below.start_notify(characteristic, notified, **options))
 
     async def stop_notify(self, characteristic: BleakGATTCharacteristic) -> None:
         request = struct.pack("<BHH", Att.WRITE_REQUEST, _control(characteristic), 0)
-        await self._taped(request, super().stop_notify(characteristic))
+        await self._taped(request, self._below.stop_notify(characteristic))
 
     async def _taped(
         self, request: bytes, asked: Coroutine[Any, Any, T], answer: Callable[[T], bytes] = lambda _: bytes([Att.WRITTEN])

@@ -1,8 +1,9 @@
 """Glasses out of a capture: a bleak backend that gives what real ones gave, to the same link and the same adapter.
 
-What the capture's host asked, this host is waited for, so that an answer never comes before its question; notifications keep
-their distances in time. The waiting is bounded: what this host does not ask is passed over, and what only it asks is answered
-from memory. What it writes is not compared. So a bug of a real pair, which depends on what came and when, comes again at a desk.
+Where the capture's host asked something, this host is waited for, so that no answer comes before its question; notifications
+keep their distances in time. The waiting is bounded: what this host does not ask is passed over, and what it alone asks is
+answered from memory. Of what it writes only the first byte is compared. A photo therefore comes again only to a host that asks
+for it when the capture's did, within ``GRACE_S``.
 
 Captures of phones are read too (Android's btsnoop_hci.log), if they hold the discovery of the glasses' services.
 """
@@ -24,9 +25,9 @@ from phone_bridge.capture import read_capture
 if TYPE_CHECKING:
     from bleak.backends.characteristic import BleakGATTCharacteristic
     from bleak.backends.client import BaseBleakClient
+    from bleak.backends.client import BaseBleakClient as _Client
     from bleak.backends.scanner import BaseBleakScanner
-
-    _Client, _Scanner = BaseBleakClient, BaseBleakScanner
+    from bleak.backends.scanner import BaseBleakScanner as _Scanner
 else:
     _Client = _Scanner = object
 
@@ -37,7 +38,7 @@ NOT_FOUND = 0x0A
 
 
 class ReplayBleLink(BleLink):
-    """The glasses of a capture. Its streams end with the capture, while the glasses are still there: an answer is played out."""
+    """The glasses of a capture. Its streams end with it, while the glasses are still there: an answer is played out."""
 
     def __init__(self, uri: str, path: Path) -> None:
         """Raises InputError, EngineMissing."""
@@ -259,18 +260,11 @@ class _Replayed(_Client):
                     ours = self._replies.replied(value) if handle == self._replies.handle else value
                     if ours is not None:
                         self._notify(handle, ours)
-                case Asked(at, handle, asked):
-                    request = await self._meet(_key(handle, asked))
-                    self._open.append((handle, request))
-                    if asked is not None and handle == self._replies.handle:
-                        self._replies.asked(asked, request.value if request is not None else None)
-                    origin = max(origin, loop.time() - at)
+                case Asked():
+                    await self._meet(item)
+                    origin = max(origin, loop.time() - item.at)
                 case Answered() if self._open:
-                    handle, request = self._open.popleft()
-                    if item.value:
-                        self._known[handle] = item.value
-                    if request is not None and not request.answer.done():
-                        request.answer.set_result(item)
+                    self._answer(item)
         await asyncio.sleep(origin + connection.ended - loop.time())
         self._connection = None if self.player.finished(connection, loop.time()) else connection
         if self._connection is None:
@@ -279,20 +273,29 @@ class _Replayed(_Client):
             if self._disconnected_callback is not None:
                 self._disconnected_callback()
 
-    async def _meet(self, key: Key) -> _Request | None:
-        """Waits until this host asks the same as the capture's; None where it does not."""
+    async def _meet(self, asked: Asked) -> None:
+        """Waits a little until this host asks what the capture's did."""
+        found, key = None, _key(asked.handle, asked.value)
         try:
             async with asyncio.timeout(GRACE_S):
-                while True:
-                    for request in self._requests:
-                        if request.key == key:
-                            self._requests.remove(request)
-                            request.met.set()
-                            return request
+                while (found := next((each for each in self._requests if each.key == key), None)) is None:
                     self._asked.clear()
                     await self._asked.wait()
+            self._requests.remove(found)
+            found.met.set()
         except TimeoutError:
-            return None
+            pass
+        self._open.append((asked.handle, found))
+        if asked.value is not None and asked.handle == self._replies.handle:
+            self._replies.asked(asked.value, found.value if found is not None else None)
+
+    def _answer(self, answered: Answered) -> None:
+        """Answers the oldest request. ATT has one at a time."""
+        handle, request = self._open.popleft()
+        if answered.value:
+            self._known[handle] = answered.value
+        if request is not None and not request.answer.done():
+            request.answer.set_result(answered)
 
     def _give_up(self) -> None:
         """Ends what waits for an answer."""

@@ -63,7 +63,10 @@ class Connection:
 
 
 def connections(records: Iterable[Record], name: str) -> list[Connection]:
-    """Gives the connections to the first glasses in a capture that nearsight knows. Raises InputError; ``name`` is the file's."""
+    """Gives the connections to the first glasses in a capture that nearsight knows.
+
+    ``name`` is the file's. Raises InputError.
+    """
     found: list[Connection] = []
     current: dict[int, tuple[Connection, pdus.Discovered]] = {}
     unwrapper, now = pdus.Unwrapper(), 0.0
@@ -119,7 +122,7 @@ def _of_glasses(found: list[Connection], name: str) -> list[Connection]:
     ours = [each for each in found if services & {service.uuid for service in each.services}]
     if not ours:
         raise InputError(
-            f"{name} holds no connection to glasses that nearsight knows, with its discovery ({len(found)} others)"
+            f"{name} holds no connection to glasses that nearsight knows, and their discovery ({len(found)} others)"
         )
     return [each for each in ours if each.address == ours[0].address]
 

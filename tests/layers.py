@@ -51,7 +51,13 @@ IMPURE = frozenset(
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
     "av": ("models/clips.py", "edge/cli/masks.py", "phone_bridge/media.py", "phone_bridge/playout.py"),
-    "bleak": ("phone_bridge/ble.py", "phone_bridge/ble_find.py", "phone_bridge/ble_gatt.py"),
+    "bleak": (
+        "phone_bridge/ble.py",
+        "phone_bridge/ble_capture.py",
+        "phone_bridge/ble_find.py",
+        "phone_bridge/ble_gatt.py",
+        "phone_bridge/ble_replay.py",
+    ),
     "bumble": (),
     "cryptography": ("phone_bridge/certificate.py",),
     "ctranslate2": ("models/ct2.py", "models/whisper.py"),

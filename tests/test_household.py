@@ -13,7 +13,7 @@ from edge import app
 from edge.app import choices, load_config
 from edge.config import Config
 from edge.errors import ConfigError, LinkError, OutOfMemory, UsageError
-from edge.events import Event, SessionEnded, SessionStarted, TurnEnded
+from edge.events import Event, Notice, SessionEnded, SessionStarted, TurnEnded
 from edge.household import Household, open_engines
 from edge.ports import Link, Station
 from edge.runtime.engines import Ears, Engines
@@ -179,3 +179,18 @@ async def test_an_engine_that_does_not_fit_is_replaced_by_a_smaller_one_once(mon
     assert used is small and len(told) == 1
     with pytest.raises(OutOfMemory, match="512 free"):
         await open_engines(config, told=told.append)
+
+
+async def test_a_link_that_writes_down_what_it_carries_is_said_like_a_recording(tmp_path: Path) -> None:
+    book = Book()
+    async with Household(BARE, tmp_path, book) as household, asyncio.TaskGroup() as group:
+        for uri, captured in (("ada", True), ("bob", False)):
+            glasses = SimGlasses(uri=uri)
+            setattr(glasses, "captured", captured)  # noqa: B010 - as CapturedBleLink has it
+            group.create_task(household.serve(glasses, uri))
+        await until(lambda: len(household.wearers) == 2)
+        for served in list(household.wearers.values()):
+            await served.begun()
+            served.end("done")
+    assert [notice.code for notice in book.of("ada", Notice) if isinstance(notice, Notice)] == ["recording"]
+    assert not book.of("bob", Notice)
