@@ -142,32 +142,48 @@ class Race:
         print(f"  {'the rest':17} {'':46}{1 - known:5.0%}")
 
 
-def race(model: Any, folder: Path, objects: int, frames: Sequence[VideoFrame], threads: int) -> Race:
-    """Follows ``objects`` through the pictures with both, in turn."""
-    network = _Timed(Sam2Onnx(folder, device="cpu", threads=threads))
-    ours, reference = MemoryTracker(network, EXACT), Sam2Torch(lambda: model)
-    found = Race()
-    for segmenter in (ours, reference):
-        segmenter.open()
-        for name, prompt in prompts(objects, *frames[0].pixels.shape[:2]):
-            segmenter.add(frames[0], prompt, name)
+class _Pair:
+    """Both, with one number of objects."""
+
+    def __init__(self, model: Any, folder: Path, objects: int, first: VideoFrame, threads: int) -> None:
+        self.race = Race()
+        self.network = _Timed(Sam2Onnx(folder, device="cpu", threads=threads))
+        self.ours, self.reference = MemoryTracker(self.network, EXACT), Sam2Torch(lambda: model)
+        for segmenter in (self.ours, self.reference):
+            segmenter.open()
+            for name, prompt in prompts(objects, *first.pixels.shape[:2]):
+                segmenter.add(first, prompt, name)
+
+    def track(self, frame: VideoFrame, *, counts: bool) -> None:
+        """Follows through the next picture."""
+        time.sleep(CALM_S)
+        _, one = timed(lambda: self.ours.track(frame, Stop()))
+        time.sleep(CALM_S)
+        _, other = timed(lambda: self.reference.track(frame, Stop()))
+        if counts:
+            self.race.ours.append(one)
+            self.race.reference.append(other)
+        else:
+            self.network.taken.clear()
+        theirs = self.reference.logits
+        differences = (float(np.abs(logits - theirs[name]).max()) for name, logits in self.ours.logits.items())
+        self.race.furthest = max(self.race.furthest, *differences)
+
+    def close(self) -> Race:
+        """Gives what came of it."""
+        self.race.parts = dict(self.network.taken)
+        self.ours.close()
+        self.reference.close()
+        return self.race
+
+
+def race(model: Any, folder: Path, counts: Sequence[int], frames: Sequence[VideoFrame], threads: int) -> dict[int, Race]:
+    """Follows each number of objects through the pictures with both, all in turn: a machine's speed changes by the minute."""
+    pairs = {objects: _Pair(model, folder, objects, frames[0], threads) for objects in counts}
     for i, frame in enumerate(frames):
-        if i == WARM:
-            network.taken.clear()
-        time.sleep(CALM_S)
-        _, one = timed(lambda frame=frame: ours.track(frame, Stop()))  # type: ignore[misc]  # mypy cannot infer such a lambda
-        time.sleep(CALM_S)
-        _, other = timed(lambda frame=frame: reference.track(frame, Stop()))  # type: ignore[misc]
-        if i >= WARM:
-            found.ours.append(one)
-            found.reference.append(other)
-        theirs = reference.logits
-        differences = (float(np.abs(logits - theirs[name]).max()) for name, logits in ours.logits.items())
-        found.furthest = max(found.furthest, *differences)
-    found.parts = dict(network.taken)
-    ours.close()
-    reference.close()
-    return found
+        for pair in pairs.values():
+            pair.track(frame, counts=i >= WARM)
+    return {objects: pair.close() for objects, pair in pairs.items()}
 
 
 def speed(options: argparse.Namespace) -> None:
@@ -180,16 +196,16 @@ def speed(options: argparse.Namespace) -> None:
     set_visible(model, 20.0)
     folder = exported(options.model, f"tiny-{options.size}", lambda: model)
     frames = pictures(WARM + options.frames, 480, 640)
-    races = {}
-    for objects in options.objects:
-        races[objects] = race(model, folder, objects, frames, options.threads)
-        races[objects].report(objects)
+    races = race(model, folder, options.objects, frames, options.threads)
+    for objects, found in races.items():
+        found.report(objects)
     if {1, 2} <= races.keys():
-        ours = [median(races[n].ours, 1) for n in (1, 2)]
-        theirs = [median(races[n].reference, 1) for n in (1, 2)]
-        print(
-            f"a second object: {ours[1] / ours[0]:.2f} times the cost of one; reference {theirs[1] / theirs[0]:.2f} (processor)"
-        )
+        for which, name in ((0, "clock"), (1, "processor")):
+            ours, theirs = (
+                statistics.median(b[which] / a[which] for a, b in zip(one, two, strict=True))
+                for one, two in ((races[1].ours, races[2].ours), (races[1].reference, races[2].reference))
+            )
+            print(f"a second object, {name:9}: {ours:.2f} times the cost of one; reference {theirs:.2f}")
 
 
 @dataclass(frozen=True)
