@@ -8,6 +8,7 @@ loop is closed no new non-daemon thread and no new child process may be left. Wh
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
@@ -49,7 +50,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_leaked_threads() -> Iterator[None]:
+def undisturbed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    # A real browser, a real session and their clocks want both cores: while one of its tests runs, the other process waits.
+    if not hasattr(request.config, "workerinput"):
+        yield
+        return
+    alone = request.node.nodeid.startswith("tests/browser/")
+    with (tmp_path_factory.getbasetemp().parent / "cores.lock").open("w") as cores:
+        fcntl.flock(cores, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_leaked_threads(undisturbed: None) -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]

@@ -339,6 +339,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except KeyboardInterrupt:  # while typer still read the commands
+        print("nearsight: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except SystemExit as end:
         if end.code == INTERRUPTED:  # Ctrl-C before the command's own loop ran: typer ends without a word
             print("nearsight: interrupted", file=sys.stderr)
