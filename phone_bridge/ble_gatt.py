@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edge.channel import Channel, ChannelClosed
 from edge.errors import EngineMissing, LinkError
 from phone_bridge.ble_adapters import Unpaired
+from phone_bridge.ble_later import Later
 
 if TYPE_CHECKING:
     from bleak import BleakClient
@@ -28,13 +28,11 @@ ANSWER_S = 5.0
 """One read, write or subscription. The protocol's own limit is 30 s (Core 5.4, vol 3, part F, 3.3.3)."""
 PAIR_S = 30.0
 """The wearer may have to press something."""
-MAX_LATER = 64
-"""Pieces of work that may wait: over a second of sound."""
 UNKNOWN_PAYLOAD = 20
 """What BlueZ tells before 5.62 and until an MTU was agreed on: nothing can be concluded from it."""
 
 
-class BleakGatt:
+class BleakGatt(Later):
     """One connection through bleak."""
 
     def __init__(
@@ -46,14 +44,13 @@ class BleakGatt:
         lost: Callable[[LinkError], None] = lambda error: None,
     ) -> None:
         """``alive`` is called for each notification; ``lost``, once, when the connection ends without ``close``."""
+        super().__init__("ble")
         self.address = device.address
         self._device = device
         self._backend = backend
         self._alive = alive
         self._tell_lost = lost
         self._client: BleakClient | None = None
-        self._later: Channel[tuple[str, Callable[[], Awaitable[None]]]] = Channel("ble", MAX_LATER)
-        self._worker: asyncio.Task[None] | None = None
         self._pairing = False
         self._over = False
 
@@ -75,16 +72,12 @@ class BleakGatt:
         except BaseException:
             await self.close()
             raise
-        self._worker = asyncio.create_task(self._work(), name=f"ble {self.address}")
+        self._begin_work(f"ble {self.address}", self._end)
 
     async def close(self) -> None:
         """Disconnects; waits at most ``ANSWER_S``. A second call changes nothing."""
         self._over = True
-        self._later.close()
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+        await self._end_work()
         client, self._client = self._client, None
         if client is not None:
             try:
@@ -129,21 +122,6 @@ class BleakGatt:
         """Ends a subscription. Raises LinkError."""
         await self._ask(lambda client, found: client.stop_notify(found), uuid)
 
-    def later(self, work: Callable[[], Awaitable[None]], *, stream: str = "") -> bool:
-        """Does ``work`` in its turn; False where too much waits, or the connection has ended."""
-        try:
-            return self._later.send_nowait((stream, work))
-        except ChannelClosed:
-            return False
-
-    def forget(self, stream: str) -> int:
-        """Drops the work of a stream that was not begun; gives how much."""
-        waiting = self._later.flush()
-        keep = [item for item in waiting if item[0] != stream]
-        for item in keep:
-            self._later.send_nowait(item)
-        return len(waiting) - len(keep)
-
     # Inside.
 
     def _connected(self) -> BleakClient:
@@ -155,13 +133,6 @@ class BleakGatt:
         # A device that has a characteristic twice is answered with its first.
         characteristics = self._connected().services.characteristics.values()
         return next((found for found in characteristics if found.uuid == uuid), None)
-
-    async def _work(self) -> None:
-        try:
-            async for _, work in self._later:
-                await work()
-        except LinkError as error:
-            self._end(error)
 
     async def _ask(self, request: Callable[[BleakClient, Any], Coroutine[Any, Any, T]], uuid: str) -> T:
         client, found = self._connected(), self._found(uuid)

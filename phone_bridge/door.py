@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from edge.errors import UsageError
+from edge.errors import LinkError, UsageError
 from phone_bridge.certificate import local_addresses
 from phone_bridge.guard import http_log
 
@@ -58,21 +58,49 @@ def url_of(host: str, port: int, *, secure: bool) -> str:
     return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def runner_of(application: web.Application) -> web.AppRunner:
-    """Makes what runs an application."""
-    return web.AppRunner(
-        application,
-        access_log=None,
-        logger=http_log,
-        keepalive_timeout=IDLE_S,
-        shutdown_timeout=GOODBYE_S,
-        lingering_time=1.0,
-        auto_decompress=False,  # nothing that is sent here is large, and a bomb is small
-    )
+class Serving:
+    """An application that takes connections at a port."""
+
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server) -> None:
+        self._runner = runner
+        self._server = server
+
+    @classmethod
+    async def begin(
+        cls, uri: str, application: web.Application, host: str, port: int, context: ssl.SSLContext | None
+    ) -> Serving:
+        """Begins. Raises LinkError, in the name of ``uri``, for a port or a host that cannot be had."""
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=http_log,
+            keepalive_timeout=IDLE_S,
+            shutdown_timeout=GOODBYE_S,
+            lingering_time=1.0,
+            auto_decompress=False,  # nothing that is sent here is large, and a bomb is small
+        )
+        await runner.setup()
+        try:
+            return cls(runner, await _listen(runner, host, port, context))
+        except OSError as error:
+            await runner.cleanup()
+            raise LinkError(f"{uri}: {_why(error, port)}") from error
+
+    @property
+    def port(self) -> int:
+        """The port's number, where 0 was asked for."""
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def stop(self) -> None:
+        """Takes no more connections."""
+        self._server.close()
+
+    async def end(self) -> None:
+        """Ends those that there are."""
+        await self._runner.cleanup()
 
 
-async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
-    """Begins to take connections for a runner that is set up. Raises OSError, which ``why`` explains."""
+async def _listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLContext | None) -> asyncio.Server:
     server = runner.server
     assert server is not None, "setup() made it"
     # asyncio keeps IPv4 out of an IPv6 socket: every address of both kinds is what no host at all stands for.
@@ -83,7 +111,7 @@ async def listen(runner: web.AppRunner, host: str, port: int, context: ssl.SSLCo
     )
 
 
-def why(error: OSError, port: int) -> str:
+def _why(error: OSError, port: int) -> str:
     """Gives the reason for which a port cannot be had, in words."""
     match error.errno:
         case errno.EADDRINUSE:

@@ -6,11 +6,11 @@ import asyncio
 import base64
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
-from edge.channel import Channel, ChannelClosed
 from edge.errors import LinkError
+from phone_bridge.ble_later import Later
 from phone_bridge.relay_words import MAX_VALUE, GattAnswer, GlassesHere, Packets
 
 logger = logging.getLogger(__name__)
@@ -19,19 +19,18 @@ ANSWER_S = 6.0
 """One request: the radio's time and the way to the page and back."""
 FIRST_S = 30.0
 """The first one: where the glasses want a bond, the wearer has to press something in the phone's own dialogue."""
-MAX_LATER = 64
-"""Pieces of work that may wait: over a second of sound."""
 WINDOW = 8
 """Writes without response that may be on their way: one after another, each would wait for the way there and back."""
 
 
-class RelayGatt:
+class RelayGatt(Later):
     """One connection that a page holds. Touches what is in ``allowed`` and nothing else, whatever the page has found."""
 
     def __init__(
         self, here: GlassesHere, allowed: Collection[str], send: Callable[..., bool], lost: Callable[[LinkError], None]
     ) -> None:
         """``send(type, **fields)`` sends a message; ``lost`` is called once, when the connection ends without ``close``."""
+        super().__init__("relay")
         self.name = here.name or "the glasses"
         self.lost_packets = 0
         """Notifications that the page could not send."""
@@ -47,8 +46,7 @@ class RelayGatt:
         self._unconfirmed: deque[asyncio.Future[bytes]] = deque()
         self._notified: dict[str, Callable[[bytes], None]] = {}
         self._over = False
-        self._later: Channel[tuple[str, Callable[[], Awaitable[None]]]] = Channel("relay", MAX_LATER)
-        self._worker: asyncio.Task[None] | None = self._loop.create_task(self._work(), name="relay")
+        self._begin_work("relay", self._end)
 
     async def close(self) -> None:
         """Forgets the connection, and has the page end it."""
@@ -56,10 +54,7 @@ class RelayGatt:
         if not ended:
             self._send("gatt", link=self._link, id=0, do="disconnect")
         self._fail(LinkError(f"{self.name} were let go"))
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.cancel()
-            await asyncio.gather(worker, return_exceptions=True)
+        await self._end_work()
 
     def lose(self, reason: str) -> None:
         """Takes that the connection has ended."""
@@ -128,21 +123,6 @@ class RelayGatt:
         self._notified.pop(uuid, None)
         await self._answer(self._ask("unsubscribe", uuid))
 
-    def later(self, work: Callable[[], Awaitable[None]], *, stream: str = "") -> bool:
-        """Does ``work`` in its turn; False where too much waits, or the connection has ended."""
-        try:
-            return self._later.send_nowait((stream, work))
-        except ChannelClosed:
-            return False
-
-    def forget(self, stream: str) -> int:
-        """Drops the work of a stream that was not begun; gives how much."""
-        waiting = self._later.flush()
-        keep = [item for item in waiting if item[0] != stream]
-        for item in keep:
-            self._later.send_nowait(item)
-        return len(waiting) - len(keep)
-
     # Inside.
 
     def _ask(self, do: str, uuid: str, **fields: Any) -> asyncio.Future[bytes]:
@@ -161,13 +141,6 @@ class RelayGatt:
                 return await waiting
         except TimeoutError:
             raise LinkError(f"{self.name}: the page did not answer") from None
-
-    async def _work(self) -> None:
-        try:
-            async for _, work in self._later:
-                await work()
-        except LinkError as error:
-            self._end(error)
 
     def _end(self, error: LinkError) -> None:
         if not self._over:

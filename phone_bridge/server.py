@@ -19,12 +19,12 @@ from aiohttp import web
 
 from edge import __version__
 from edge.config import ServeConfig
-from edge.errors import LinkError, StorageError
+from edge.errors import StorageError
 from edge.ports import Link
 from phone_bridge.access import Access, state_folder, wall_time
 from phone_bridge.certificate import Certificate, ensure, given, local_addresses, local_names
 from phone_bridge.desk import Desk
-from phone_bridge.door import ANYWHERE, is_loopback, listen, place, runner_of, url_of, why
+from phone_bridge.door import ANYWHERE, Serving, is_loopback, place, url_of
 from phone_bridge.guard import Guard
 from phone_bridge.impair import Impairment
 from phone_bridge.peer import Peer
@@ -70,8 +70,7 @@ class WebRtcStation:
         self._state = state or state_folder(self._serve)
         self.access = Access(self._state)
         self._wearers = Wearers(self._serve.wearers, self._glasses, answer)
-        self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
+        self._serving: Serving | None = None
         self._routes: Routes | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -104,28 +103,22 @@ class WebRtcStation:
         application = web.Application(middlewares=[guard.middleware])
         application.on_response_prepare.append(guard.prepare)
         application.add_routes([*self._routes.routes(), *whip.routes()])
-        self._runner = runner_of(application)
-        await self._runner.setup()
-        try:
-            self._server = await listen(self._runner, self.host, self.port, context)
-        except OSError as error:
-            await self._runner.cleanup()
-            raise LinkError(f"{self.uri}: {why(error, self.port)}") from error
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._serving = await Serving.begin(self.uri, application, self.host, self.port, context)
+        self.port = self._serving.port
         self._watch = asyncio.create_task(self._sync())
 
     async def close(self) -> None:
         """Sends everybody away and ends ``arrivals``."""
-        if self._server is not None:
-            self._server.close()
+        if self._serving is not None:
+            self._serving.stop()
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
         await self._wearers.close()
         if self._routes is not None:
             self._routes.drop()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._serving is not None:
+            await self._serving.end()
 
     async def arrivals(self) -> AsyncIterator[Link]:
         """Gives the glasses of each wearer when the first connection to them stands."""

@@ -24,11 +24,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from edge.channel import Channel
 from edge.config import ServeConfig
-from edge.errors import LinkError, NearsightError, StorageError
+from edge.errors import NearsightError, StorageError
 from edge.ports import Link
 from phone_bridge.access import Access, Device, state_folder, wall_time
 from phone_bridge.certificate import Certificate, given, local_addresses, local_names
-from phone_bridge.door import is_loopback, listen, place, runner_of, url_of, why
+from phone_bridge.door import Serving, is_loopback, place, url_of
 from phone_bridge.guard import BODY_S, Guard, shown_key
 from phone_bridge.refusal import Refusal
 from phone_bridge.xiaozhi_glasses import XiaozhiGlasses
@@ -69,8 +69,7 @@ class XiaozhiStation:
         self._glasses: dict[str, XiaozhiGlasses] = {}
         self._sockets: dict[Socket, XiaozhiGlasses | None] = {}
         self._arrivals: Channel[Link] = Channel("arrivals", self._serve.wearers)
-        self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
+        self._serving: Serving | None = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -102,20 +101,14 @@ class XiaozhiStation:
         application = web.Application(middlewares=[self._guard.middleware])
         application.on_response_prepare.append(self._guard.prepare)
         application.add_routes([*Ota(self.access).routes(), web.get(SOCKET, self._talk), web.post(VISION, self._look)])
-        self._runner = runner_of(application)
-        await self._runner.setup()
-        try:
-            self._server = await listen(self._runner, self.host, self.port, context)
-        except OSError as error:
-            await self._runner.cleanup()
-            raise LinkError(f"{self.uri}: {why(error, self.port)}") from error
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._serving = await Serving.begin(self.uri, application, self.host, self.port, context)
+        self.port = self._serving.port
         self._watch = asyncio.create_task(self._sync())
 
     async def close(self) -> None:
         """Sends everybody away and ends ``arrivals``."""
-        if self._server is not None:
-            self._server.close()
+        if self._serving is not None:
+            self._serving.stop()
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
@@ -124,8 +117,8 @@ class XiaozhiStation:
         for socket in list(self._sockets):
             socket.close_soon(WSCloseCode.GOING_AWAY)
         self._arrivals.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._serving is not None:
+            await self._serving.end()
 
     async def arrivals(self) -> AsyncIterator[Link]:
         """Gives the glasses of each wearer whose device opens its first socket."""

@@ -171,10 +171,9 @@ def _piper(config: Config) -> Voice:
         log.warning("%s", why)
     if not model:
         return _espeak(config)
-    number = int(chosen.speaker) if chosen.speaker.isdigit() else None
     return Piper(
         model_path(model),
-        speaker=number if number is not None else chosen.speaker or None,
+        speaker=int(chosen.speaker) if chosen.speaker.isdigit() else chosen.speaker or None,
         device=chosen.device,
         threads=chosen.threads,
         time_limit=chosen.time_limit,

@@ -31,6 +31,7 @@ from edge.ports import (
     VoiceActivity,
     WakeWord,
 )
+from edge.runtime.fallback import server_of
 from edge.runtime.lane import Lane
 from edge.values import AudioChunk, EngineInfo, Pcm, Prompt, samples
 
@@ -93,9 +94,13 @@ class Ears:
     def info(self) -> EngineInfo:
         """All engines' names."""
         parts = [part.info for part in self._parts()]
-        remote = self._wake.info.remote if self._wake is not None else ""
         names, versions = " + ".join(part.name for part in parts) or "none", ", ".join(part.version for part in parts)
-        return EngineInfo(names, versions, remote=remote)
+        return EngineInfo(names, versions, remote=self.server)
+
+    @property
+    def server(self) -> str:
+        """Where the wake word is listened for now, ``HOST:PORT``; empty where that is here."""
+        return server_of(self._wake)
 
     def _parts(self) -> list[Engine]:
         return [part for part in (self._echo, self._subtractor, self._wake, self._spotter, self._voice) if part is not None]
@@ -216,7 +221,8 @@ class Engines:
 
     def remotes(self) -> dict[str, str]:
         """The ports whose engine sends what it is given to a server now, and the server's ``HOST:PORT``."""
-        found = {"wake" if lane.name == "ears" else lane.name: lane.engine.info.remote for lane in self.lanes()}
+        found = {lane.name: server_of(lane.engine) for lane in self.lanes()}
+        found["wake"] = self.ears.engine.server
         return {port: server for port, server in found.items() if server}
 
     async def open(self, but: Collection[str] = ()) -> None:

@@ -29,7 +29,7 @@ KEPT: Final = samples(60.0)
 """How much of an utterance is kept for the local recogniser: turn-taking ends it far earlier."""
 
 
-class _Fallback(Generic[E]):
+class Fallback(Generic[E]):
     """Two engines of a port. ``local`` is None where there is none; ``clock`` counts seconds."""
 
     def __init__(
@@ -39,6 +39,13 @@ class _Fallback(Generic[E]):
         self._local = local
         self._breaker = breaker or Breaker()
         self._clock = clock
+        self._address = remote.info.remote
+
+    @property
+    def server(self) -> str:
+        """``HOST:PORT`` that is sent to now; empty while the local engine answers."""
+        resting = self._local is not None and self._breaker.state(self._clock()) is not Circuit.CLOSED
+        return "" if resting else self._address
 
     @property
     def info(self) -> EngineInfo:
@@ -47,8 +54,7 @@ class _Fallback(Generic[E]):
         if self._local is None:
             return found
         details = {**found.details, "fallback": self._local.info.name}
-        resting = self._breaker.state(self._clock()) is not Circuit.CLOSED
-        return dataclasses.replace(found, details=details, remote="" if resting else found.remote)
+        return dataclasses.replace(found, details=details, remote=self.server)
 
     def open(self) -> None:
         """Opens both. A local engine that cannot be opened is told in the log and done without."""
@@ -72,7 +78,7 @@ class _Fallback(Generic[E]):
         if self._breaker.state(self._clock()) is not Circuit.OPEN:
             return True
         if self._local is None:
-            raise RemoteFailed(f"{self._remote.info.remote} failed a moment ago and is left alone for now")
+            raise RemoteFailed(f"{self._address} failed a moment ago and is left alone for now")
         return False
 
     def _failed(self, error: RemoteFailed, stop: Stop | None = None) -> E:
@@ -120,7 +126,7 @@ class _Fallback(Generic[E]):
             self._breaker.worked()
 
 
-class FallbackLanguageModel(_Fallback[LanguageModel]):
+class FallbackLanguageModel(Fallback[LanguageModel]):
     """A language model elsewhere. An answer that broke off is not begun again: its beginning has been heard."""
 
     def prefill(self, prompt: Prompt, stop: Stop) -> None:
@@ -139,7 +145,7 @@ class FallbackLanguageModel(_Fallback[LanguageModel]):
         return self._remote.count(text)
 
 
-class FallbackVision(_Fallback[VisionLanguage]):
+class FallbackVision(Fallback[VisionLanguage]):
     """A vision-language model elsewhere."""
 
     def prepare(self, pixels: Pixels, stop: Stop) -> None:
@@ -156,7 +162,7 @@ class FallbackVision(_Fallback[VisionLanguage]):
         return self._each(lambda model: model.answer(pictures, prompt, stop, schema), stop)
 
 
-class FallbackVoice(_Fallback[Voice]):
+class FallbackVoice(Fallback[Voice]):
     """A voice elsewhere. A sentence that broke off is said again, whole, by the local voice: half of one says nothing."""
 
     def synthesize(self, text: str, style: VoiceStyle, stop: Stop) -> Iterator[SpeechChunk]:
@@ -164,7 +170,7 @@ class FallbackVoice(_Fallback[Voice]):
         return self._each(lambda voice: voice.synthesize(text, style, stop), stop, anew=True)
 
 
-class FallbackWake(_Fallback[WakeWord]):
+class FallbackWake(Fallback[WakeWord]):
     """A wake word elsewhere. The local engine hears everything too: there is no saying when it must take over."""
 
     def detect(self, pcm: Pcm) -> str | None:
@@ -187,7 +193,7 @@ class FallbackWake(_Fallback[WakeWord]):
                 engine.reset()
 
 
-class FallbackRecogniser(_Fallback[Recogniser]):
+class FallbackRecogniser(Fallback[Recogniser]):
     """A recogniser elsewhere. What was said is kept until the final, so that the local one can hear all of it."""
 
     def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
@@ -200,7 +206,7 @@ class FallbackRecogniser(_Fallback[Recogniser]):
             try:
                 return self._remote.stream(phrases=phrases), True
             except RemoteFailed as error:
-                return self._failed(error).stream(phrases=phrases), False
+                return self.take_over(error, phrases), False
         assert self._local is not None
         return self._local.stream(phrases=phrases), False
 
@@ -261,3 +267,8 @@ class _FallbackStream:
         sound = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
         self._kept.clear()
         return fresh.accept(sound) if len(sound) else None
+
+
+def server_of(engine: object) -> str:
+    """Gives the ``HOST:PORT`` that an engine sends to now, empty for one of this process. Costs nothing, unlike ``info``."""
+    return engine.server if isinstance(engine, Fallback) else ""

@@ -11,37 +11,18 @@ import pytest
 
 from edge.errors import RemoteRefused
 from edge.ports import Stop
-from edge.values import Message, Prompt
 from models.openai_chat import OpenAiChat
-from models.openai_http import Limits
 from phone_bridge.certificate import ensure
 from tests.models.openai_server import (
     Reply,
-    Scripted,
     answer,
     delta,
     serving,
     slowly,
 )
+from tests.models.test_openai_chat import PROMPT, QUICK, said
 
 pytestmark = pytest.mark.real_time
-
-QUICK = Limits(connect=1.0, first=0.8, idle=0.5, pause=0.01)
-KEY = "sk-never-to-be-seen"
-SECRET = "what the wearer said"
-PROMPT = Prompt((Message("system", "Be brief."), Message("user", SECRET)), 8)
-
-
-def engine(server: Scripted, *, key_env: str = "", model: str = "tiny") -> OpenAiChat:
-    return OpenAiChat(server.url, model=model, key_env=key_env, limits=QUICK)
-
-
-def said(chat: OpenAiChat, prompt: Prompt = PROMPT, stop: Stop | None = None) -> str:
-    chat.open()
-    try:
-        return "".join(chat.generate(prompt, stop or Stop()))
-    finally:
-        chat.close()
 
 
 def test_an_address_without_encryption_is_not_taken_for_one_with() -> None:

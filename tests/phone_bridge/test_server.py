@@ -12,7 +12,6 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from edge.errors import LinkError, StorageError
 from phone_bridge import guard, routes, server
@@ -37,8 +36,9 @@ FREE = {
 
 def served(station: WebRtcStation) -> list[tuple[str, str]]:
     """Every method and path of the application that needs a key."""
-    runner = station._runner
-    assert isinstance(runner, web.AppRunner)
+    serving = station._serving
+    assert serving is not None
+    runner = serving._runner
     found = {(route.method, route.resource.canonical) for route in runner.app.router.routes() if route.resource is not None}
     return sorted((method, path) for method, path in found - FREE if method != "HEAD")
 
