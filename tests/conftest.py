@@ -41,6 +41,7 @@ def pytest_asyncio_loop_factories(
     return {"virtual": lambda: VirtualLoop(patience=PATIENCE_S)}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Two processes share the tests (pytest-xdist, ``loadgroup``). A module stays in one, with its fixtures; what runs in real
     # time stays in one altogether, so that no two tests that need the clock contend for the cores.
