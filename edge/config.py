@@ -163,6 +163,36 @@ class VoiceConfig(EngineConfig):
 
 
 @dataclass(frozen=True, slots=True)
+class TranslatorConfig(EngineConfig):
+    """The translator, and how speech is translated while it is spoken."""
+
+    mine: str = ""
+    """The wearer's language, a BCP 47 tag; empty takes the recogniser's."""
+    theirs: str = ""
+    """The language of whom the wearer talks with, where none is named; empty lets it be found."""
+    packs: tuple[str, ...] = ()
+    """Models for single pairs of languages, by their names in the catalogue; ``model`` serves every other pair."""
+    policy: str = "auto"
+    """When a translation stands: ``agreement`` of two in a row, a finished ``clause``, the whole ``sentence``, or ``auto`` for
+    what suits the engine."""
+    speak: bool = True
+    """Whether translations are spoken, not only shown."""
+    max_rate: float = 1.25
+    """How much faster than usual a translation is spoken at most, to catch up."""
+    shorten_behind: float = 8.0
+    """Seconds of unspoken translation beyond which sentences are shortened."""
+    non_commercial: bool = False
+    """Whether models may be used whose licence forbids commercial use: NLLB."""
+
+    def __post_init__(self) -> None:
+        EngineConfig.__post_init__(self)
+        known = ("auto", "agreement", "clause", "sentence")
+        _check(self.policy in known, "translator.policy", f"must be one of {', '.join(known)}")
+        _check(1.0 <= self.max_rate <= 2.0, "translator.max_rate", "must lie between 1 and 2")
+        _check(self.shorten_behind > 0, "translator.shorten_behind", "must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
 class TurnsConfig:
     """Turn-taking. Every duration is counted in samples of sound, so it is the same at any pace."""
 
@@ -378,7 +408,7 @@ class Config:
     vision_language: VisionConfig = field(default_factory=VisionConfig)
     detector: EngineConfig = field(default_factory=EngineConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
-    translator: EngineConfig = field(default_factory=EngineConfig)
+    translator: TranslatorConfig = field(default_factory=TranslatorConfig)
     voice: VoiceConfig = field(default_factory=VoiceConfig)
     turns: TurnsConfig = field(default_factory=TurnsConfig)
     sight: SightConfig = field(default_factory=SightConfig)

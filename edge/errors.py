@@ -4,7 +4,8 @@
 
     NearsightError
     ├── UsageError                 the caller named something that is not there (exit code 2)
-    │   └── ConfigError            unknown key, wrong type, unknown profile, value out of range
+    │   ├── ConfigError            unknown key, wrong type, unknown profile, value out of range
+    │   └── LanguageMissing        no engine or pack here for a language, or a pair of them
     ├── InputError                 a file or a stream that cannot be what it is said to be
     │   ├── NotAudio
     │   ├── NotPicture
@@ -66,6 +67,13 @@ class ConfigError(UsageError):
     """A configuration that cannot be used. The text names the key and, for an unknown one, the nearest known key."""
 
     code = "config"
+
+
+class LanguageMissing(UsageError):
+    """A language that is not known, or that no engine and no pack on this machine serves. The text names what adds it."""
+
+    code = "language_missing"
+    spoken = "Sorry, I do not have that language."
 
 
 class InputError(NearsightError):

@@ -19,6 +19,7 @@ from weakref import WeakSet
 from edge.decoding import Decoded, DecodeRequest
 from edge.events import Event
 from edge.tracks import Candidates, Cues, Floats, Memories, SegmentPrompt, View
+from edge.translation import TranslateRequest
 from edge.values import (
     AudioChunk,
     Code,
@@ -158,8 +159,11 @@ class RecogniserStream(Protocol):
 class Recogniser(Engine, Protocol):
     """Turns speech into text."""
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
-        """Begins an utterance. ``phrases`` are what the wearer may well say now (commands, words in view)."""
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
+        """Begins an utterance. ``phrases`` are what the wearer may well say now (commands, words in view).
+
+        ``languages`` (BCP 47 tags) are those that it may be in; without them it is in the engine's own. Raises LanguageMissing.
+        """
 
 
 class SpeechDecoder(Engine, Protocol):
@@ -324,8 +328,21 @@ class ClipWriter(Engine, Protocol):
 class Translator(Engine, Protocol):
     """Turns text of one language into another."""
 
-    def translate(self, text: str, source: str, target: str, stop: Stop) -> Iterator[str]:
-        """Gives the translation as it comes. Languages are BCP 47 tags."""
+    @property
+    def forces(self) -> bool:
+        """Whether it continues a translation that is given as ``TranslateRequest.prefix``."""
+
+    def missing(self, source: str, target: str) -> str:
+        """Says in one line why it cannot translate between two languages, and which command helps; empty where it can.
+
+        It may be asked before ``open``, from any thread.
+        """
+
+    def translate(self, request: TranslateRequest, stop: Stop) -> Iterator[str]:
+        """Gives the translation as it comes, the prefix of the request included where it continues one.
+
+        Raises LanguageMissing. It gives nothing where there is nothing to translate.
+        """
 
 
 class Notifier(Protocol):

@@ -85,6 +85,8 @@ class Transcript:
     """Which model spoke: ``grammar``, ``general``, or an engine's own name."""
     settled: int = 0
     """How many of ``words`` will not change any more, whatever is said next; 0 from a recogniser that does not know."""
+    language: str = ""
+    """What it is in, as a BCP 47 tag; empty from a recogniser that does not tell."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class FakeRecogniser(Fake):
         self.cost = cost
         self.seconds = seconds
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         """Begins the script's next utterance."""
         return _FakeStream(self, self.texts.pop(0) if self.texts else "")
 

@@ -78,7 +78,7 @@ class OpenAiRecogniser:
         """Hangs up."""
         self.server.close()
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         """Begins an utterance. ``phrases`` are not sent: with a list of commands as prompt Whisper hears commands."""
         return _Stream(self)
 

@@ -97,7 +97,7 @@ class PocketSphinx:
             self._stream.close()
         self._stream = self._general = self._commands = None
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         """Begins an utterance. Phrases with slots, and words that the dictionary lacks, stay out of the command grammar."""
         if self._general is None:
             raise RuntimeError("PocketSphinx.stream before open()")

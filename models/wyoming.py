@@ -81,7 +81,7 @@ class WyomingRecogniser:
         for stream in self._streams:
             stream.close()
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         """Begins an utterance."""
         stream = _Stream(self._server, self._names)
         self._streams.add(stream)

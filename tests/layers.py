@@ -35,6 +35,7 @@ CONTRACT = (
             "tables",
             "tracks",
             "decoding",
+            "translation",
         )
     ),
 )

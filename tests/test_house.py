@@ -25,6 +25,7 @@ TEXT = {".py", ".pyi", ".c", ".h", ".md", ".toml", ".txt", ".sh", ".html", ".js"
 
 MAX_LINES = 400
 LONGER: dict[str, str] = {
+    "edge/config.py": "every setting there is, side by side",
     "edge/ports.py": "what every engine and link promises, side by side",
     "edge/runtime/session.py": "the one owner of a turn: in two files its state would have two owners",
 }
@@ -41,14 +42,14 @@ PUBLIC = {
     "edge.clock": "MEMORY_S MediaClock",
     "edge.config": (
         "AnswersConfig Config EchoConfig EngineConfig LanguageModelConfig RecogniserConfig RecordingConfig SegmenterConfig "
-        "ServeConfig SightConfig SkillsConfig SpeakerConfig TurnsConfig VisionConfig VoiceConfig WakeConfig WatchConfig "
-        "parse"
+        "ServeConfig SightConfig SkillsConfig SpeakerConfig TranslatorConfig TurnsConfig VisionConfig VoiceConfig WakeConfig "
+        "WatchConfig parse"
     ),
     "edge.decoding": "DecodeRequest Decoded Segment",
     "edge.errors": (
         "ConfigError DeviceMissing EngineError EngineFailed EngineFlooded EngineHung EngineMissing FetchFailed InputError "
-        "LinkError ModelCorrupt ModelError ModelMissing NearsightError NoView NotAgreed NotAudio NotPicture OutOfMemory "
-        "RemoteFailed RemoteRefused RemoteRejected StorageError TooLarge UsageError"
+        "LanguageMissing LinkError ModelCorrupt ModelError ModelMissing NearsightError NoView NotAgreed NotAudio NotPicture "
+        "OutOfMemory RemoteFailed RemoteRefused RemoteRejected StorageError TooLarge UsageError"
     ),
     "edge.events": (
         "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged MaskSeen Notice PartialHeard "
@@ -63,6 +64,10 @@ PUBLIC = {
     "edge.skill": "Act Asking Eyes Meant Skill",
     "edge.tables": "as_table build merge nearest read_toml",
     "edge.tracks": "Candidates Cues Floats Memories SegmentPrompt Track TrackState View WatchRule Watched",
+    "edge.translation": (
+        "Ask InterpretingChanged Party PassedOver Progress SourceHeard TextTranslated TranslateRequest Translated "
+        "TranslationSpoken"
+    ),
     "edge.values": (
         "AudioChunk Box CHUNK_SAMPLES Code Condition Detection EngineInfo Exchange Mask Message NS_PER_SAMPLE Pcm Pixels "
         "Prompt Reading SAMPLE_RATE SceneFacts SpeechChunk TextLine Transcript TurnTimings VideoFrame VoiceStyle Word "

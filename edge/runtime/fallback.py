@@ -196,7 +196,7 @@ class FallbackWake(Fallback[WakeWord]):
 class FallbackRecogniser(Fallback[Recogniser]):
     """A recogniser elsewhere. What was said is kept until the final, so that the local one can hear all of it."""
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         """Begins an utterance."""
         return _FallbackStream(self, phrases)
 

@@ -103,7 +103,7 @@ class StreamingRecogniser:
         if self.voice is not None:
             self.voice.close()
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         """Begins an utterance. ``phrases`` are not used: a list of commands as hotwords makes Whisper hear commands."""
         if self.voice is not None:
             self.voice.reset()

@@ -35,7 +35,7 @@ SAID = "what can you do"
 class Paced(WyomingRecogniser):
     """Speech takes time: a server answers while somebody speaks."""
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         stream = super().stream()
         accept = stream.accept
 

@@ -96,7 +96,7 @@ class Away:
     def reset(self) -> None:
         self.engine.reset()
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         return AwayStream(self, self.engine.stream(phrases=phrases))
 
 

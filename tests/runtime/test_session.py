@@ -225,7 +225,7 @@ class DeafRecogniser(FakeRecogniser):
 
     failed = False
 
-    def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+    def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
         if not self.failed:
             self.failed = True
             raise RuntimeError("decoder lost")
@@ -291,7 +291,7 @@ async def test_an_engine_that_hangs_is_replaced_and_the_session_goes_on() -> Non
     class Stuck(FakeRecogniser):
         stuck = True
 
-        def stream(self, *, phrases: Sequence[str] = ()) -> RecogniserStream:
+        def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
             owner = super().stream()
 
             class Hanging:
