@@ -28,6 +28,8 @@ class PacedLink:
     """
 
     sink_delay_s = 0.0
+    captured = False
+    aside = None
 
     def __init__(self, uri: str, *, out: Path | None, mix: Path | None, tail: float) -> None:
         self.uri = uri

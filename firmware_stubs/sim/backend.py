@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
@@ -24,7 +25,7 @@ from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakDeviceNotFoundError, BleakError, BleakGATTProtocolError
 from bumble import att, core, hci
 from bumble.device import Advertisement, Connection, Device, Peer
-from bumble.gatt_client import CharacteristicProxy
+from bumble.gatt_client import CharacteristicProxy, ServiceProxy
 
 T = TypeVar("T")
 
@@ -212,14 +213,27 @@ class _Client(BaseBleakClient):
             await connection.encrypt()
 
     async def _discover(self) -> None:
+        """Asks for the characteristics of all services at once, as BlueZ does: a round trip or two less for each."""
         peer = self._gatt()
         if self.asked_mtu > att.ATT_DEFAULT_MTU:
             await peer.request_mtu(self.asked_mtu)
+        services = await peer.discover_services()
         found = BleakGATTServiceCollection()
-        for service in await peer.discover_services():
+        left: deque[CharacteristicProxy[Any]] = deque()
+        if services:
+            first, last = services[0], services[-1]
+            table: Any = ServiceProxy(  # type: ignore[no-untyped-call]  # bumble's own
+                peer.gatt_client, first.handle, last.end_group_handle, first.uuid, True
+            )
+            left.extend(await peer.gatt_client.discover_characteristics([], table))
+        for service in services:
             ours = BleakGATTService(service, service.handle, _uuid(service.uuid))
             found.add_service(ours)
-            for characteristic in await service.discover_characteristics():
+            service.characteristics = []
+            while left and left[0].handle <= service.end_group_handle:
+                characteristic = left.popleft()
+                characteristic.end_group_handle = min(characteristic.end_group_handle, service.end_group_handle)
+                service.characteristics.append(characteristic)
                 found.add_characteristic(self._characteristic(characteristic, ours))
         self.services = found
 

@@ -248,16 +248,23 @@ static void guard(struct nsg_app *app, uint32_t now_ms)
 	}
 }
 
-void nsg_app_poll(struct nsg_app *app)
+/** Sound waits behind one chunk at most. */
+static bool photo_may(const struct nsg_app *app)
 {
 	const struct nsg_link_ops *link = app->config->link;
+
+	return link->slots(app->config->context) > NSG_TX_RESERVED &&
+	       (!app->microphone || link->idle(app->config->context));
+}
+
+void nsg_app_poll(struct nsg_app *app)
+{
 	uint32_t now_ms = nsg_now_ms(app);
 	struct nsg_message message;
 
 	guard(app, now_ms);
 	nsg_speaker_tell(app);
-	while (app->session && link->slots(app->config->context) > NSG_TX_RESERVED &&
-	       nsg_photo_next(&app->photo, now_ms, &message) == 0) {
+	while (app->session && photo_may(app) && nsg_photo_next(&app->photo, now_ms, &message) == 0) {
 		(void)nsg_send(app, NSG_PHOTO, &message); /* what is lost here is sent again */
 		if (message.kind == NSG_PHOTO_ABORT) {
 			app->config->camera->release(app->config->context);

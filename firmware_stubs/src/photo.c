@@ -27,7 +27,7 @@ int nsg_photo_begin(struct nsg_photo_sender *sender, uint8_t object, const struc
 	sender->head.object = object;
 	sender->head.format = 1;
 	sender->head.orientation = shot->orientation;
-	sender->head.chunk = (uint16_t)(room - CHUNK_HEAD);
+	sender->head.chunk = (uint16_t)(room - CHUNK_HEAD < NSG_CHUNK_SENT ? room - CHUNK_HEAD : NSG_CHUNK_SENT);
 	sender->head.total = shot->size;
 	sender->head.crc = nsg_crc32(0, shot->data, shot->size);
 	sender->head.taken = shot->taken;

@@ -81,6 +81,12 @@ static unsigned slots(void *context)
 	return hardware.slots;
 }
 
+static bool idle(void *context)
+{
+	(void)context;
+	return hardware.slots == hardware.slots_each;
+}
+
 static int mode(void *context, enum nsg_link_mode wanted)
 {
 	(void)context;
@@ -177,7 +183,7 @@ static uint64_t now_us(void *context)
 	return hardware.now_us;
 }
 
-static const struct nsg_link_ops link_ops = {notify, slots, mode, close_link};
+static const struct nsg_link_ops link_ops = {notify, slots, idle, mode, close_link};
 static const struct nsg_microphone_ops microphone_ops = {microphone_start, microphone_stop};
 static const struct nsg_camera_ops camera_ops = {camera_take, camera_stop, camera_release};
 static const struct nsg_light_ops light_ops = {light_set, light_shines};

@@ -25,7 +25,7 @@ from phone_bridge.wire.messages import (
 from phone_bridge.wire.profile import (
     CAPTURE_MS,
     CHECK_MS,
-    CHUNK_MAX,
+    CHUNK_SENT,
     PHOTO_BATCH,
     PHOTO_IDLE_MS,
     PHOTO_MAX,
@@ -202,7 +202,7 @@ class PhotoSender:
         """Makes the sender of a JPEG. Raises Malformed where it is empty or longer than the profile allows."""
         if not 0 < len(data) <= PHOTO_MAX:
             raise Malformed(f"a photo of {len(data)} bytes")
-        chunk = min(capacity(mtu) - CHUNK_HEAD, CHUNK_MAX)
+        chunk = min(capacity(mtu) - CHUNK_HEAD, CHUNK_SENT)
         head = PhotoHead(number, 1, orientation, chunk, len(data), zlib.crc32(data), taken & 0xFFFFFFFF)
         return cls(head, data, now_ms)
 

@@ -45,6 +45,8 @@ CHUNK_MIN = 16
 """In bytes. Photo data in a value of MTU 23."""
 CHUNK_MAX = 508
 """In bytes. Photo data in the longest value."""
+CHUNK_SENT = 240
+"""In bytes. Photo data in a chunk that glasses send, at most: one packet of data length extension, 25 ms at 10 kB/s."""
 PHOTO_WINDOW = 128
 """In chunks. How far above the acknowledged base chunks may be sent: the bits of one acknowledgement."""
 PHOTO_BATCH = 16

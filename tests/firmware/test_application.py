@@ -188,6 +188,33 @@ def test_audio_goes_before_a_photo(glasses: Glasses) -> None:
     assert len([1 for value in glasses.audio if audio.take(value)]) > 30 and audio.lost == 0
 
 
+def test_sound_never_waits_behind_more_than_one_chunk(glasses: Glasses) -> None:
+    """With a deep stack, at the largest MTU: what a real link drains is only known by what is sent."""
+    glasses.do("X", struct.pack("<I", 60_000))
+    glasses.do("F", struct.pack("<H", 20))
+    glasses.connect(517)
+    sent = {}
+    for number, microphone in enumerate((False, True)):
+        if microphone:
+            assert isinstance(glasses.ask(MICROPHONE), c.MicrophoneStartReply)
+        reply = glasses.ask(c.TakePhoto(20 + number, 1, 80))
+        assert isinstance(reply, c.TakePhotoReply)
+        receiver = PhotoReceiver(reply.object, 0)
+        sent[microphone] = [0]
+        for now in range(0, 8000, 10):
+            glasses.wait(10)
+            came, glasses.photo[:] = list(glasses.photo), []
+            chunks = [message for message in came if isinstance(message, m.PhotoChunk)]
+            assert all(len(chunk.data) <= 240 for chunk in chunks)
+            sent[microphone].append(len(chunks))
+            for answer in (answer for message in came for answer in receiver.take(message, now)):
+                glasses.receipt(answer)
+            if now % 500 == 0:
+                glasses.ask(c.Clock(7, now))
+        assert receiver.state is PhotoState.WHOLE
+    assert max(sent[False]) > 10 and max(sent[True]) == 1
+
+
 def test_one_photo_at_a_time(glasses: Glasses) -> None:
     glasses.connect()
     first = glasses.ask(c.TakePhoto(1, 0, 80))

@@ -200,7 +200,8 @@ async def test_a_reply_follows_a_flush_at_once_and_another_one_later() -> None:
         await asyncio.sleep(0.15)
         await play(worn, 0.5)
         await asyncio.sleep(1.0)
-        assert len(worn.glasses.played) - before == pytest.approx(75, abs=1)
+        # What sounds when the flush is asked for, and what begins while it is on its way, is not counted in `before`.
+        assert 75 - 1 <= len(worn.glasses.played) - before <= 75 + 2
 
 
 # Photos.
@@ -224,10 +225,10 @@ async def test_a_photo_comes_upright_whole_and_with_its_time(mtu: int) -> None:
         assert abs(frame.t_ns - taken) < 20e6 and at > asked
 
 
-@pytest.mark.parametrize("rate", [10_000.0, 20_000.0, 40_000.0])
-async def test_a_photo_of_200_kb_takes_little_longer_than_its_bytes_need(rate: float) -> None:
+@pytest.mark.parametrize(("rate", "mtu"), [(10_000.0, 247), (10_000.0, 517), (20_000.0, 247), (40_000.0, 517)])
+async def test_a_photo_of_200_kb_takes_little_longer_than_its_bytes_need(rate: float, mtu: int) -> None:
     big = jpeg() + bytes(200_000 - len(jpeg()))
-    async with wearing(radio=Radio(rate=rate, latency=0.01), silence=b"", seed=1) as worn:
+    async with wearing(radio=Radio(rate=rate, latency=0.01), silence=b"", seed=1, mtu=mtu) as worn:
         glasses = worn.glasses
         glasses.photo = big
         glasses.lose_chunk = lambda index: glasses.random.random() < 0.05
@@ -238,9 +239,10 @@ async def test_a_photo_of_200_kb_takes_little_longer_than_its_bytes_need(rate: f
         assert worn.photos[0][0] - asked < 1.15 * 200_000 / rate
 
 
+@pytest.mark.parametrize("mtu", [100, 247, 517])
 @pytest.mark.parametrize("rate", [10_000.0, 20_000.0, 40_000.0])
-async def test_sound_never_waits_longer_than_40_ms_behind_a_photo(rate: float) -> None:
-    async with wearing(radio=Radio(rate=rate, latency=0.01)) as worn:
+async def test_sound_never_waits_longer_than_40_ms_behind_a_photo(rate: float, mtu: int) -> None:
+    async with wearing(radio=Radio(rate=rate, latency=0.01), mtu=mtu) as worn:
         worn.glasses.say(spoken(8.0))
         worn.link.snap()
         await asyncio.sleep(8.0)

@@ -147,9 +147,9 @@ async def half_hour(minutes: int = 30) -> None:
 async def photos() -> None:
     """How long 200 kB take, and what sound waits meanwhile."""
     big = jpeg() + bytes(200_000 - len(jpeg()))
-    for talking in (False, True):
+    for talking, mtu in ((False, 247), (False, 517), (True, 247), (True, 517)):
         for rate in (10_000.0, 20_000.0, 40_000.0):
-            async with wearing(radio=Radio(rate=rate, latency=0.01), silence=b"", seed=1) as worn:
+            async with wearing(radio=Radio(rate=rate, latency=0.01), silence=b"", seed=1, mtu=mtu) as worn:
                 glasses, loop = worn.glasses, asyncio.get_running_loop()
                 glasses.photo = big
                 glasses.lose_chunk = lambda index, glasses=glasses: glasses.random.random() < 0.05  # type: ignore[misc]
@@ -162,7 +162,7 @@ async def photos() -> None:
                     assert loop.time() - asked < 120.0
                 took, need = worn.photos[0][0] - asked, 200_000 / rate
                 print(
-                    f"photo of 200 kB at {rate / 1000:.0f} kB/s{' under sound' if talking else ''}: {took:.2f} s, "
+                    f"photo of 200 kB at {rate / 1000:.0f} kB/s, MTU {mtu}{', under sound' if talking else ''}: {took:.2f} s, "
                     f"{took / need:.3f} of what its bytes need; {glasses.counts['dropped']} of {glasses.counts['chunks']} "
                     f"chunks lost; sound waited {1000 * glasses.audio_wait_s:.0f} ms at most, "
                     f"{worn.link.counters()['lost_frames']} frames lost"

@@ -35,6 +35,8 @@ struct nsg_link_ops {
 	int (*notify)(void *context, enum nsg_characteristic to, const uint8_t *value, uint16_t size);
 	/** Free transmit slots of the stack. */
 	unsigned (*slots)(void *context);
+	/** Whether all that was handed over has been sent. */
+	bool (*idle)(void *context);
 	/** Asks for connection parameters. @retval 0 asked @retval <0 refused */
 	int (*mode)(void *context, enum nsg_link_mode mode);
 	/** Closes the link after what was handed over has been sent. */

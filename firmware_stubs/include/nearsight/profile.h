@@ -44,6 +44,8 @@
 #define NSG_CHUNK_MIN 16U
 /** In bytes. Photo data in the longest value. */
 #define NSG_CHUNK_MAX 508U
+/** In bytes. Photo data in a chunk that glasses send, at most: one packet of data length extension, 25 ms at 10 kB/s. */
+#define NSG_CHUNK_SENT 240U
 /** In chunks. How far above the acknowledged base chunks may be sent: the bits of one acknowledgement. */
 #define NSG_PHOTO_WINDOW 128U
 /** In chunks. The host acknowledges after so many. */
