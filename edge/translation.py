@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from edge.events import Event
-from edge.values import Word
+from edge.values import TextLine, VideoFrame, Word
 
 
 class Party(Enum):
@@ -89,9 +89,9 @@ class InterpretingChanged(Event):
 
     event = "interpreting"
     on: bool
-    wearer: str = ""
+    mine: str = ""
     """The wearer's language."""
-    partner: str = ""
+    theirs: str = ""
     """The other's; empty while it is still to be found."""
     both: bool = False
     """Whether both ways; else only into the language that was asked for."""
@@ -115,6 +115,8 @@ class SourceHeard(Event):
     final: bool = False
     start_ms: float = 0.0
     end_ms: float = 0.0
+    heard_ms: float = 0.0
+    """Up to where the sound was heard by then: what is later is computing."""
     words: tuple[Mapping[str, Any], ...] = ()
     """When final: each ``{"text", "start_ms", "end_ms"}``, media time."""
 
@@ -185,3 +187,27 @@ class TextTranslated(Event):
     height: int
     lines: tuple[Mapping[str, Any], ...]
     """Each ``{"text", "translation", "box", "angle"}``, the box ``[x0, y0, x1, y1]`` in pixels, the angle in degrees."""
+
+
+def text_translated(frame: VideoFrame, language: str, lines: Sequence[tuple[TextLine, str]], t_ns: int) -> TextTranslated:
+    """Makes the event of a picture's lines and their translations."""
+    height, width = frame.pixels.shape[:2]
+    rows = tuple(
+        {"text": line.text, "translation": text, "box": line.box.corners(), "angle": round(line.angle, 1)}
+        for line, text in lines
+    )
+    return TextTranslated(t_ns=t_ns, language=language, width=width, height=height, lines=rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Interpret:
+    """What the wearer asks of an interpreter. Languages are BCP 47 tags."""
+
+    mine: str = ""
+    """The wearer's language; empty for the configured one."""
+    theirs: str = ""
+    """The other's; empty lets it be found, and in a conversation takes the configured one first."""
+    both: bool = True
+    """Whether both ways; else only into ``target``."""
+    target: str = ""
+    """One way: the language that is translated into; empty for the wearer's."""

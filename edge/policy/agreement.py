@@ -31,9 +31,12 @@ class LocalAgreement:
 
     attends = False
 
-    def __init__(self, *, limit_s: float = 15.0, patience: int = 4) -> None:
-        """``limit_s``: the buffer is cut at a segment's end beyond it. ``patience``: decodes until a commit is forced."""
-        self._buffer = Buffer(samples(limit_s))
+    def __init__(self, *, limit_s: float = 15.0, patience: int = 4, timed: bool = True) -> None:
+        """``limit_s``: the buffer is cut at a segment's end beyond it. ``patience``: decodes until a commit is forced.
+
+        ``timed``: off for a decoder that translates (``DecodeRequest.task``), whose words have no place of their own.
+        """
+        self._buffer = Buffer(samples(limit_s), timed=timed)
         self._previous: Sequence[Word] = ()
         self._looks: deque[int] = deque(maxlen=patience)  # where the last decodes ended
 

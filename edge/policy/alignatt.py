@@ -28,9 +28,12 @@ class AlignAtt:
 
     attends = True
 
-    def __init__(self, *, limit_s: float = 15.0, threshold_s: float = 0.5) -> None:
-        """``threshold_s``: how far before the end of the sound a word must have been looked at to stand."""
-        self._buffer = Buffer(samples(limit_s))
+    def __init__(self, *, limit_s: float = 15.0, threshold_s: float = 0.5, timed: bool = True) -> None:
+        """``threshold_s``: how far before the end of the sound a word must have been looked at to stand.
+
+        ``timed``: off for a decoder that translates (``DecodeRequest.task``), whose words have no place of their own.
+        """
+        self._buffer = Buffer(samples(limit_s), timed=timed)
         self._threshold = samples(threshold_s)
 
     def request(self, at: int) -> Ask:

@@ -98,6 +98,22 @@ class Reference:
         self._ring[: max(0, len(pcm) - split)] = pcm[split:]
 
 
+class Loudspeakers:
+    """Several loudspeakers as the one far end that a canceller knows: they seldom sound at once."""
+
+    def __init__(self, *parts: Reference) -> None:
+        self._parts = parts
+
+    def between(self, start: int, end: int) -> Pcm:
+        """Gives what all of them played from ``start`` to ``end``."""
+        heard = sum((part.between(start, end).astype(np.int32) for part in self._parts), np.zeros(end - start, np.int32))
+        return np.clip(heard, -32768, 32767).astype(np.int16)
+
+    def moved(self, end: int) -> bool:
+        """Whether one of them began anew before ``end``; tells each time once."""
+        return any([part.moved(end) for part in self._parts])
+
+
 FAR_DB = -55.0
 """Above this the loudspeaker plays something that can be heard."""
 GUARD = samples(1.0)

@@ -236,7 +236,7 @@ def _parts(rows: list[list[_Flat]], gaps: list[tuple[float, float]]) -> list[lis
 
 def _figures(part: list[list[_Flat]]) -> bool:
     lines = [flat.line for row in part for flat in row]
-    return sum(_FIGURES.fullmatch(line.text) is not None for line in lines) * 2 > len(lines)
+    return sum(figures(line.text) for line in lines) * 2 > len(lines)
 
 
 def _prose(part: list[list[_Flat]]) -> bool:
@@ -285,6 +285,22 @@ def prices(lines: Sequence[TextLine]) -> tuple[Priced, ...]:
         if found:
             return tuple(found)
     return ()
+
+
+def priced(text: str) -> tuple[str, str]:
+    """Gives what stands before the prices that a text ends with, and these; empty where there are none."""
+    end = len(text.rstrip(" ."))
+    start = end
+    found = [match.span() for pattern in (_MONEY, _BARE) for match in pattern.finditer(text)]
+    for left, right in sorted(found, key=lambda span: (-span[1], span[0])):
+        if right <= start and not text[right:start].strip(" /-|") and not text[left:right].endswith("%"):
+            start = left
+    return (text[:start].rstrip(" .:…·_-–—"), text[start:end]) if start < end else (text, "")
+
+
+def figures(text: str) -> bool:
+    """Says whether a text is nothing but figures: a price, a time, a date."""
+    return _FIGURES.fullmatch(text) is not None
 
 
 def phone_numbers(lines: Sequence[TextLine]) -> tuple[str, ...]:

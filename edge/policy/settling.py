@@ -96,11 +96,15 @@ class StreamingPolicy(Protocol):
 class Buffer:
     """The committed words, and where the sound begins that is still decoded."""
 
-    def __init__(self, limit: int) -> None:
-        """``limit``: samples beyond which the buffer is cut at the end of a segment that is wholly committed."""
+    def __init__(self, limit: int, *, timed: bool = True) -> None:
+        """``limit``: samples beyond which the buffer is cut at the end of a segment that is wholly committed.
+
+        ``timed``: whether two decodes place a word alike.
+        """
         self.start = 0
         self.committed: list[Word] = []
         self._limit = min(limit, LONGEST)
+        self._timed = timed
 
     def reach(self, at: int) -> None:
         """Keeps the buffer that ends with ``at`` short enough for any decoder."""
@@ -121,7 +125,7 @@ class Buffer:
         """Gives the decoded words with the run's times, and the index of the first that is not committed yet."""
         heard = shifted(decoded.words, self.start)
         known = [word for word in self.committed if word.end > self.start - BEHIND]
-        return heard, first_new(known, heard, self.start)
+        return heard, first_new(known, heard, self.start, timed=self._timed)
 
     def after(self, words: Sequence[Word]) -> tuple[Word, ...]:
         """Gives words that follow the committed ones, none before the end of the one before it."""
@@ -160,13 +164,14 @@ class Buffer:
             self.start = max(self.start, min(last.end, (last.end + following) // 2), following - MARGIN)
 
 
-def first_new(known: Sequence[Word], heard: Sequence[Word], start: int) -> int:
+def first_new(known: Sequence[Word], heard: Sequence[Word], start: int, *, timed: bool = True) -> int:
     """Gives the index of the first word of ``heard`` that comes after all of ``known``, which are committed.
 
     ``known`` is laid along a beginning of ``heard`` at the least price, as in an edit distance, but with time in it: the same
     word costs up to 1 by how far apart both places are, another word in its place 1, and so does one that is missing or too
     many. What scrolled out before ``start`` may be missing for nothing; a word that is left over as new although its middle
-    lies before the end of ``known`` costs up to 1.
+    lies before the end of ``known`` costs up to 1. Without ``timed`` places cost nothing: a translation's words have none of
+    their own, and each decode finds others for them.
 
     whisper_streaming compares the last 1 to 5 committed words with the first new ones, within 1 s, and drops those that are
     the same: that also loses the second "no" of "no, no", and doubles a word whose time moved by more than 0.1 s.
@@ -175,7 +180,7 @@ def first_new(known: Sequence[Word], heard: Sequence[Word], start: int) -> int:
         return 0
     end = known[-1].end
     forms = [(normal(word.text), _middle(word)) for word in heard]
-    extra = [0.5 if middle < end else 1.0 for _, middle in forms]
+    extra = [0.5 if timed and middle < end else 1.0 for _, middle in forms]
     row = [0.0]
     for price in extra:
         row.append(row[-1] + price)
@@ -184,13 +189,13 @@ def first_new(known: Sequence[Word], heard: Sequence[Word], start: int) -> int:
         missing = 0.0 if middle < start else 1.0
         new = [row[0] + missing]
         for j, (other, there) in enumerate(forms):
-            apart = abs(middle - there) / FAR
+            apart = abs(middle - there) / FAR if timed else 0.0
             alike = (apart if text == other else 1.0 + apart) if apart < 1.0 else ELSEWHERE
             new.append(min(row[j] + alike, row[j + 1] + missing, new[j] + extra[j]))
         row = new
     best, left, index = row[-1], 0.0, len(heard)
     for j in range(len(heard) - 1, -1, -1):
-        left += min(1.0, max(0, end - forms[j][1]) / OLD)
+        left += min(1.0, max(0, end - forms[j][1]) / OLD) if timed else 0.0
         if row[j] + left < best:
             best, index = row[j] + left, j
     return index

@@ -61,6 +61,8 @@ class TurnPolicy:
     def __init__(self, config: TurnsConfig) -> None:
         self.config = config
         self.state = State.IDLE
+        self.calls_only = False
+        """Whether a wake word or a tap must come first, whatever the configuration says: speech is somebody else's business."""
         self._min_speech = samples(config.min_speech)
         self._barge_in_speech = samples(config.barge_in_speech)
         self._pre_roll = samples(config.pre_roll)
@@ -86,7 +88,7 @@ class TurnPolicy:
     @property
     def wants_voice(self) -> bool:
         """Whether voice activity matters now; while a wake word must come first it does not."""
-        return self.state is not State.MUTED and not (self.state is State.IDLE and self.config.wake)
+        return self.state is not State.MUTED and not (self.state is State.IDLE and (self.config.wake or self.calls_only))
 
     @property
     def over_reply(self) -> bool:
@@ -153,7 +155,8 @@ class TurnPolicy:
         if self.over_reply and self._began is not None:
             self.state = State.LISTENING  # the reply is over: what is being said is a question like any other
             return
-        follow_up = self.config.ask_back_follow_up if asked_back else self.config.follow_up
+        usual = 0.0 if self.calls_only else self.config.follow_up
+        follow_up = self.config.ask_back_follow_up if asked_back else usual
         if follow_up > 0:
             self._listen(at, samples(follow_up))
             self._floor = at
