@@ -409,6 +409,7 @@ class Config:
     detector: EngineConfig = field(default_factory=EngineConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     translator: TranslatorConfig = field(default_factory=TranslatorConfig)
+    text_language: EngineConfig = field(default_factory=EngineConfig)
     voice: VoiceConfig = field(default_factory=VoiceConfig)
     turns: TurnsConfig = field(default_factory=TurnsConfig)
     sight: SightConfig = field(default_factory=SightConfig)

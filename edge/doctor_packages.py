@@ -59,6 +59,7 @@ PACKAGES: dict[str, Package] = {
     "faster-whisper": Package(("faster-whisper",)),
     "ctranslate2": Package(("ctranslate2",)),
     "llama-cpp": Package(("llama-cpp-python",), "llama_cpp/lib/libllama.so", load=True),
+    "py3langid": Package(("py3langid",), "py3langid/data/model.npz.xz"),
     "rapidocr": Package(("rapidocr",), "rapidocr/models/*.onnx"),
     "opencv": Package(("opencv-python-headless", "opencv-python", "opencv-contrib-python-headless", "opencv-contrib-python")),
     # Its library is GPL-3 and belongs in a process of its own: it is looked for here, not loaded.

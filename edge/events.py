@@ -296,6 +296,8 @@ class LinkChanged(Event):
     """0 to 1."""
     charging: bool | None = None
     device: str = ""
+    silent: bool = False
+    """No loudspeaker: replies are shown only."""
 
 
 def link_changed(condition: Condition, t_ns: int) -> LinkChanged:
@@ -308,6 +310,7 @@ def link_changed(condition: Condition, t_ns: int) -> LinkChanged:
         battery=condition.battery,
         charging=condition.charging,
         device=condition.device,
+        silent=condition.silent,
     )
 
 

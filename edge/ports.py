@@ -345,6 +345,16 @@ class Translator(Engine, Protocol):
         """
 
 
+class TextLanguage(Engine, Protocol):
+    """Tells which language a text is written in."""
+
+    def identify(self, text: str) -> tuple[tuple[str, float], ...]:
+        """Gives languages (BCP 47, without script or region) with their probabilities, likeliest first.
+
+        Nothing where the text has no letters.
+        """
+
+
 class Notifier(Protocol):
     """Tells the world outside what a watch saw."""
 
@@ -353,6 +363,24 @@ class Notifier(Protocol):
 
     async def close(self) -> None:
         """Disconnects."""
+
+
+class Aside(Protocol):
+    """A loudspeaker that is turned to whom the wearer talks with: another device's, or the phone's beside the glasses'."""
+
+    @property
+    def present(self) -> bool:
+        """Whether anybody can be reached by it now."""
+
+    @property
+    def sink_delay_s(self) -> float:
+        """Seconds from ``play`` until the sound can be heard, as far as the link knows."""
+
+    def play(self, pcm: Pcm) -> None:
+        """Takes the next 20 ms. Never waits; while nobody is present it is lost."""
+
+    def flush(self) -> int:
+        """Drops what ``play`` took and nobody can have heard yet; gives the number of samples dropped."""
 
 
 @runtime_checkable
@@ -370,6 +398,14 @@ class Link(Protocol):
     def sink_delay_s(self) -> float:
         """Seconds from ``play`` until the sound can be heard, as far as the link knows."""
 
+    @property
+    def captured(self) -> bool:
+        """Whether the link writes down what it carries."""
+
+    @property
+    def aside(self) -> Aside | None:
+        """A loudspeaker turned to whom the wearer talks with; None where there is none. It may come and go."""
+
     async def open(self) -> None:
         """Connects. Raises LinkError or InputError."""
 
@@ -383,7 +419,11 @@ class Link(Protocol):
         """Gives the pictures as they come."""
 
     def taps(self) -> AsyncIterator[str]:
-        """Gives ``tap``, ``double_tap``, ``hold`` or ``release`` as they come."""
+        """Gives ``tap``, ``double_tap``, ``hold`` or ``release`` as they come.
+
+        A page that shows a translated conversation also gives ``speak:wearer`` or ``speak:partner`` when one of the two
+        presses a button to talk, ``speak:end`` when it is let go, and ``ask:WORDS`` for what its other buttons ask.
+        """
 
     def conditions(self) -> AsyncIterator[Condition]:
         """Gives how the glasses are, at once where that is known and then whenever it changes."""

@@ -16,7 +16,8 @@ from enum import Enum
 from typing import Any, Protocol
 
 from edge.tracks import SegmentPrompt, Track, WatchRule
-from edge.values import Box, Code, Detection, Exchange, Mask, Prompt, Reading, SceneFacts, VideoFrame, VoiceStyle
+from edge.translation import Interpret
+from edge.values import Box, Code, Detection, Exchange, Mask, Prompt, Reading, SceneFacts, TextLine, VideoFrame, VoiceStyle
 
 
 class Act(Enum):
@@ -149,11 +150,47 @@ class Asking(Protocol):
     def speak_as(self, style: VoiceStyle) -> None:
         """Changes how the assistant speaks, from the next sentence on. Call it after ``sure()``."""
 
+    def speak_in(self, language: str) -> None:
+        """What is answered from now on is spoken by a voice of that language (a BCP 47 tag)."""
+
     async def keep(self, frame: VideoFrame) -> str:
         """Keeps a picture in the session bundle; gives its name there, empty where nothing is recorded."""
 
     def act(self, act: Act) -> None:
         """Asks something of the session. Call it after ``sure()``."""
+
+    @property
+    def mine(self) -> str:
+        """The wearer's language, a BCP 47 tag."""
+
+    @property
+    def interpreting(self) -> Interpret | None:
+        """What is translated as it is spoken; None while nothing is."""
+
+    def interpret(self, wanted: Interpret | None) -> None:
+        """Begins to translate speech once this reply is over, or ends that. Call it after ``sure()``.
+
+        Raises LanguageMissing, EngineMissing.
+        """
+
+    @property
+    def translations(self) -> Sequence[tuple[str, str]]:
+        """Sentences that were heard and their translations, newest last."""
+
+    def translate(self, text: str, target: str, source: str = "") -> AsyncIterator[str]:
+        """Gives the translation of a text, piece by piece; without a source it is in the wearer's language.
+
+        Raises LanguageMissing, EngineMissing.
+        """
+
+    def expect_translating(self) -> None:
+        """Begins to load what ``language_of`` and ``translate`` need, while something else is awaited. Never fails."""
+
+    async def language_of(self, text: str) -> str:
+        """Gives the language that a text is written in, a BCP 47 tag; empty where that is not plain."""
+
+    def overlay(self, frame: VideoFrame, language: str, lines: Sequence[tuple[TextLine, str]]) -> None:
+        """Shows each line of a picture's text with its translation, where it stands. Call it after ``sure()``."""
 
     def wall_time(self) -> datetime:
         """The wearer's local time."""

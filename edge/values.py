@@ -304,6 +304,8 @@ class Condition:
     """What the device calls itself."""
     photo_s: float = 0.0
     """Seconds that a picture asked for may take to come, for a camera that gives no others; 0 for one that runs."""
+    silent: bool = False
+    """Whether there is no loudspeaker: what is played is heard by nobody, and counts as not heard."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.config import Config, EngineConfig, LanguageModelConfig, RecogniserConfig, VisionConfig
+from edge.config import Config, EngineConfig, LanguageModelConfig, RecogniserConfig, TranslatorConfig, VisionConfig
 from models.catalog import Entry
 from models.machine import Machine
 
@@ -44,7 +44,8 @@ def budget(config: Config, entries: Mapping[str, Entry], only: Collection[str] |
     shares = [
         Share(port, entry.name, entry.memory_mb or entry.bytes / 1e6 * _OVER_FILES, bool(entry.memory_mb), engine.device)
         for port, engine in _engines(config)
-        if (entry := entries.get(engine.model)) is not None and (only is None or port in only)
+        for name in _models(engine)
+        if (entry := entries.get(name)) is not None and (only is None or port in only)
     ]
     return tuple(sorted(shares, key=lambda share: -share.megabytes))
 
@@ -109,6 +110,11 @@ def _smaller(
         else:
             yield dataclasses.replace(engine, device="cpu"), words
     yield least, least.model or (least.engine if least.engine != "none" else "nothing: this is off now")
+
+
+def _models(engine: EngineConfig) -> tuple[str, ...]:
+    """A translator's packs are all loaded, beside the model that serves every other pair."""
+    return (engine.model, *engine.packs) if isinstance(engine, TranslatorConfig) else (engine.model,)
 
 
 def _engines(config: Config) -> Iterator[tuple[str, EngineConfig]]:

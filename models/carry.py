@@ -22,7 +22,7 @@ from models.catalog import Catalogue, Entry, ModelFile, entry_of, sha256_of
 from models.fetch import alone, install, need_space
 from models.record import Pin, Record, check_name, parse_record, read_record, record_table, write_record
 
-FORMATS = (".gguf", ".onnx", ".safetensors", ".bin", ".json", ".txt", ".model")
+FORMATS = (".gguf", ".onnx", ".safetensors", ".bin", ".json", ".txt", ".model", ".spm")
 """``.bin`` is CTranslate2's; pickled weights have other names, and every engine checks its own magic."""
 LIST = "nearsight.toml"
 _LONGEST_LIST = 1 << 20

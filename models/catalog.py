@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,8 @@ from typing import Any
 
 from edge.errors import ConfigError, ModelCorrupt, ModelMissing, UsageError
 from edge.tables import build, nearest, read_toml
+from models.ct2_pack import pairs_in
+from models.language_packs import Offer, offer
 from models.record import RECORD, Pin, Record, check_name, read_record
 
 _BLOCK = 1 << 20
@@ -62,6 +65,8 @@ class Entry:
     files: tuple[ModelFile, ...]
     """The first is the one that an engine opens."""
     languages: tuple[str, ...] = ()
+    pairs: tuple[str, ...] = ()
+    """What a translator of single pairs is for, such as ``es-en``, source first; empty where it is for any two languages."""
     download_mb: float = 0.0
     """What comes over the network, in 10^6 bytes; approximate."""
     memory_mb: float = 0.0
@@ -78,6 +83,8 @@ class Entry:
         check_name(self.name)
         if not self.files:
             raise ConfigError("a model has at least one file")
+        if not all(re.fullmatch("[a-z]{2,3}-[a-z]{2,3}", pair) for pair in self.pairs):
+            raise ConfigError("pairs look like es-en")
         if self.kind not in SOURCES:
             raise ConfigError(f"unknown source {self.source!r}: {nearest(self.kind, SOURCES)}")
 
@@ -264,6 +271,10 @@ class Catalogue:
                 state = learnt
         return Row(entry, state, folder, total)
 
+    def offer(self, source: str, target: str) -> Offer:
+        """Gives what translates between two languages. Raises LanguageMissing."""
+        return offer(self.entries, source, target)
+
     def rows(self) -> list[Row]:
         """Gives the status of every model, in the catalogue's order."""
         return [self.status(name) for name in self.entries]
@@ -308,7 +319,9 @@ def entry_of(name: str, record: Record) -> Entry:
     """Makes the entry of a model that no catalogue has, from its record: the largest file is the one that an engine opens."""
     files = sorted(record.files.items(), key=lambda item: -item[1].bytes)
     rows = tuple(ModelFile(file, "", pin.bytes) for file, pin in files)
-    return Entry(name, record.task, record.source or "file:", record.licence or "not known", rows)
+    pairs = tuple("-".join(pair) for pair in pairs_in(name)) if record.task == "translator" else ()
+    licence = record.licence or "not known"
+    return Entry(name, record.task, record.source or "file:", licence, rows, tuple(pairs[0].split("-")) if pairs else (), pairs)
 
 
 def _unnamed(folder: Path, known: Mapping[str, Entry]) -> dict[str, Entry]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,12 @@ from edge.tables import nearest
 
 TYPES: Final = ("int8", "int8_float32", "int8_float16", "int8_bfloat16", "int16", "float16", "bfloat16", "float32")
 """What CTranslate2 can compute in; which of them, the device tells."""
-_OLDEST: Final = 4
-"""The first binary version in which a variable tells its bytes."""
+_OLDEST: Final = 2
+"""The first binary version that names its specification."""
+_ALIASED: Final = 3
+"""The first with aliases."""
+_SIZED: Final = 4
+"""The first in which a variable tells its bytes; before it, how many numbers of how many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +46,14 @@ class Header:
         return len({match[1] for match in found if match})
 
 
-def read_header(path: Path, specification: str) -> Header:
-    """Reads the header of a ``model.bin`` that must be of one specification; no weights are read.
+def read_header(path: Path, *specifications: str) -> Header:
+    """Reads the header of a ``model.bin`` that must be of one of these specifications; no weights are read.
 
     Raises ModelMissing, ModelCorrupt.
     """
     try:
         with path.open("rb") as file:
-            return _walk(file, path, specification)
+            return _walk(file, path, specifications)
     except FileNotFoundError as error:
         raise ModelMissing(f"{path} is not there: run nearsight models list") from error
     except OSError as error:
@@ -58,14 +62,14 @@ def read_header(path: Path, specification: str) -> Header:
         raise ModelCorrupt(f"{path}: not a whole CTranslate2 model") from error
 
 
-def _walk(file: IO[bytes], path: Path, specification: str) -> Header:
+def _walk(file: IO[bytes], path: Path, specifications: Sequence[str]) -> Header:
     size = os.fstat(file.fileno()).st_size
     version = _number(file, "I")
     if not 1 <= version < 256:
         raise ModelCorrupt(f"{path}: not a CTranslate2 model")
     found = _string(file)
-    if found != specification:
-        raise ModelCorrupt(f"{path}: a model of {found!r}, not of {specification}")
+    if found not in specifications:
+        raise ModelCorrupt(f"{path}: a model of {found!r}, not of {specifications[0]}")
     if version < _OLDEST:
         raise ModelCorrupt(f"{path}: binary version {version} is too old: convert it again")
     _number(file, "I")  # the specification's revision, which the library checks
@@ -74,15 +78,15 @@ def _walk(file: IO[bytes], path: Path, specification: str) -> Header:
     for _ in range(_number(file, "I")):
         name = _string(file)
         variables[name] = tuple(_number(file, "I") for _ in range(_number(file, "B")))
-        _number(file, "B")  # its type
-        length = _number(file, "I")
+        kind = _number(file, "B")  # its type, or the bytes of one number
+        length = _number(file, "I") * (kind if version < _SIZED else 1)
         if variables[name]:
             file.seek(length, os.SEEK_CUR)
         else:
             integers[name] = int.from_bytes(file.read(min(length, 8)), "little", signed=True)
         if file.tell() > size:
             raise EOFError
-    for _ in range(_number(file, "I")):  # aliases, with the variables that they stand for
+    for _ in range(_number(file, "I") if version >= _ALIASED else 0):  # aliases, with the variables that they stand for
         alias, name = _string(file), _string(file)
         variables[alias] = variables.get(name, ())
         integers[alias] = integers.get(name, 0)

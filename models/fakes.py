@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from edge.errors import LanguageMissing
 from edge.ports import RecogniserStream, Stop
 from edge.values import SAMPLE_RATE, EngineInfo, Pcm, Prompt, SpeechChunk, Transcript, VoiceStyle, WordMark
 
@@ -109,23 +110,46 @@ class FakeEndOfTurn(Fake):
 
 
 class FakeRecogniser(Fake):
-    """Gives the scripted texts, one an utterance; a partial shows as many words as the share of ``seconds`` that was heard."""
+    """Gives the scripted texts, one an utterance; a partial shows as many words as the share of ``seconds`` that was heard.
 
-    def __init__(self, texts: Sequence[str], *, cost: float = 0.0, seconds: float = 1.0, spend: Spend = spend_real) -> None:
+    ``spoken`` has the language of each, in the same order; where it has none, an utterance is in the only language that is
+    asked for. ``knows``: the languages that may be asked for, all of them if empty.
+    """
+
+    def __init__(
+        self,
+        texts: Sequence[str],
+        *,
+        spoken: Sequence[str] = (),
+        knows: Sequence[str] = (),
+        cost: float = 0.0,
+        seconds: float = 1.0,
+        spend: Spend = spend_real,
+    ) -> None:
         super().__init__(spend)
         self.texts = list(texts)
+        self.spoken = list(spoken)
+        self.asked: list[tuple[str, ...]] = []
+        """The languages that were asked for, each utterance."""
+        self._knows = tuple(knows)
         self.cost = cost
         self.seconds = seconds
 
     def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
-        """Begins the script's next utterance."""
-        return _FakeStream(self, self.texts.pop(0) if self.texts else "")
+        """Begins the script's next utterance. Raises LanguageMissing."""
+        for tag in languages:
+            if self._knows and tag not in self._knows:
+                raise LanguageMissing(f"the fake knows no {tag!r}: run nearsight models pull faster-whisper-small")
+        self.asked.append(tuple(languages))
+        only = languages[0] if len(languages) == 1 else ""
+        return _FakeStream(self, self.texts.pop(0) if self.texts else "", self.spoken.pop(0) if self.spoken else only)
 
 
 class _FakeStream:
-    def __init__(self, owner: FakeRecogniser, text: str) -> None:
+    def __init__(self, owner: FakeRecogniser, text: str, language: str) -> None:
         self._owner = owner
         self._text = text
+        self._language = language
         self._loud = 0
         self._shown = 0
 
@@ -136,12 +160,13 @@ class _FakeStream:
         if shown <= self._shown:
             return None
         self._shown = shown
-        return Transcript(" ".join(words[:shown]), source="fake")
+        return Transcript(" ".join(words[:shown]), source="fake", language=self._language)
 
     def final(self, stop: Stop) -> Transcript:
         self._owner.spend(self._owner.cost, stop)
         text = self._text if self._loud else ""
-        return Transcript(text, final=True, source="fake", confidence=1.0 if text else 0.0)
+        language = self._language if text else ""
+        return Transcript(text, final=True, source="fake", confidence=1.0 if text else 0.0, language=language)
 
     def close(self) -> None:
         self._text = ""

@@ -88,6 +88,7 @@ class LlamaCpp:
     def generate(self, prompt: Prompt, stop: Stop) -> Iterator[str]:
         """Gives pieces of text as they come, at most ``prompt.max_tokens`` tokens; ends early once ``stop`` is set.
 
+        Where the prompt's last message is the assistant's, they go on from it; blanks at its end are not counted as written.
         Raises EngineFailed when the prompt leaves no room for an answer.
         """
         core = self._open()
@@ -120,15 +121,18 @@ class LlamaCpp:
         return self._core
 
     def _encode(self, prompt: Prompt) -> list[int]:
-        """Gives the prompt's tokens: the template's markup with its special tokens, the contents without."""
+        """Gives the prompt's tokens: the template's markup with its special tokens, the contents without.
+
+        A last message of the assistant is the beginning of the answer.
+        """
         core = self._open()
         # The template is rendered around placeholders and cut there, so that it cannot be spoken by what it carries.
-        roles = [message.role for message in prompt.messages]
+        contents = [message.text.strip() for message in prompt.messages]
+        begun = contents.pop() if prompt.messages and prompt.messages[-1].role == "assistant" else ""
+        roles = [message.role for message in prompt.messages[: len(contents)]]
         tokens = core.opening()
-        for at, markup in enumerate(core.render(self._template, roles)):
-            tokens += core.tokenize(markup, special=True)
-            if at < len(roles):
-                tokens += core.tokenize(prompt.messages[at].text.strip(), special=False)
+        for markup, content in zip(core.render(self._template, roles), [*contents, begun], strict=True):
+            tokens += core.tokenize(markup, special=True) + core.tokenize(content, special=False)
         if len(tokens) >= self._n_ctx:
             raise EngineFailed(f"a prompt of {len(tokens)} tokens does not fit a context of {self._n_ctx}")
         return tokens

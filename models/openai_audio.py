@@ -10,6 +10,7 @@ import io
 import math
 import wave
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,7 @@ from edge.errors import RemoteFailed, RemoteRejected
 from edge.ports import RecogniserStream, Stop
 from edge.values import SAMPLE_RATE, EngineInfo, Pcm, Transcript, Word, samples
 from models.openai_http import USUAL, Ask, Limits, Server, Stopped
+from models.whisper_languages import code_of, primary
 
 LONGEST: Final = samples(30.0)
 """Sound in one request: what Whisper hears at once. Longer utterances are sent in parts."""
@@ -59,9 +61,8 @@ class OpenAiRecogniser:
         self.model = model
         self.timed = True
         """Whether the model is asked for times: some refuse (``gpt-4o-transcribe`` knows ``json`` alone)."""
+        self.language = primary(language)
         self._fields = [("model", model), ("temperature", "0")]
-        if code := language.partition("-")[0].lower():
-            self._fields.append(("language", code))
         if prompt := ", ".join(names)[:_MAX_PROMPT]:
             self._fields.append(("prompt", prompt))
 
@@ -79,25 +80,30 @@ class OpenAiRecogniser:
         self.server.close()
 
     def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
-        """Begins an utterance. ``phrases`` are not sent: with a list of commands as prompt Whisper hears commands."""
-        return _Stream(self)
+        """Begins an utterance. ``phrases`` are not sent: with a list of commands as prompt Whisper hears commands.
 
-    def heard(self, pcm: Pcm, stop: Stop) -> Mapping[str, Any]:
+        One of ``languages`` is named to the server; which of several it is, the server finds, and may find another.
+        """
+        named = primary(languages[0]) if len(languages) == 1 else ""
+        return _Stream(self, named if languages else self.language)
+
+    def heard(self, pcm: Pcm, language: str, stop: Stop) -> Mapping[str, Any]:
         """Has sound transcribed; gives the server's answer. Raises Stopped, RemoteFailed, RemoteRefused."""
         try:
-            return self._asked(pcm, stop)
+            return self._asked(pcm, language, stop)
         except RemoteRejected:
             if not self.timed:
                 raise
             self.timed = False
             try:
-                return self._asked(pcm, stop)
+                return self._asked(pcm, language, stop)
             except RemoteRejected:
                 self.timed = True  # it was not that
                 raise
 
-    def _asked(self, pcm: Pcm, stop: Stop) -> Mapping[str, Any]:
-        form = [*self._fields, ("response_format", "verbose_json" if self.timed else "json")]
+    def _asked(self, pcm: Pcm, language: str, stop: Stop) -> Mapping[str, Any]:
+        named = [("language", language)] if language else []
+        form = [*self._fields, *named, ("response_format", "verbose_json" if self.timed else "json")]
         if self.timed:
             form += [("timestamp_granularities[]", "word"), ("timestamp_granularities[]", "segment")]
         ask = Ask("audio/transcriptions", f"model {self.model!r} for speech", form=form, file=_wav(pcm))
@@ -111,8 +117,9 @@ class OpenAiRecogniser:
 class _Stream:
     """One utterance: parts that are settled, and the sound since."""
 
-    def __init__(self, engine: OpenAiRecogniser) -> None:
+    def __init__(self, engine: OpenAiRecogniser, language: str) -> None:
         self._engine = engine
+        self._language = language
         self._sound: list[Pcm] = []
         self._length = 0
         self._start = 0  # of the sound that is kept, from the stream's start
@@ -163,7 +170,9 @@ class _Stream:
     def _transcribed(self, sound: Pcm, start: int, stop: Stop) -> Transcript:
         if _is_quiet(sound):
             return Transcript("", source="openai", confidence=0.0)
-        return _transcript(self._engine.heard(sound, stop), start, len(sound))
+        told = self._engine.heard(sound, self._language, stop)
+        heard = _transcript(told, start, len(sound))
+        return replace(heard, language=self._language or code_of(told.get("language"))) if heard.text else heard
 
 
 def _wav(pcm: Pcm) -> bytes:
@@ -238,11 +247,12 @@ def _joined(a: Transcript, b: Transcript) -> Transcript:
     if not a.text or not b.text:
         return a if a.text else b
     words = a.words + b.words if a.words and b.words else ()
-    return Transcript(f"{a.text} {b.text}", words, min(a.confidence, b.confidence), source="openai")
+    confidence, language = min(a.confidence, b.confidence), b.language or a.language
+    return Transcript(f"{a.text} {b.text}", words, confidence, source="openai", language=language)
 
 
 def _final(heard: Transcript) -> Transcript:
-    return Transcript(heard.text, heard.words, heard.confidence, final=True, source="openai")
+    return replace(heard, final=True)
 
 
 def _rows(value: object) -> list[Mapping[str, Any]]:

@@ -14,6 +14,8 @@ from edge.ports import Stop
 from edge.values import Pcm, Transcript, Word, samples
 from models.sphinx_pass import FRAME, Decoder, Pass
 
+LANGUAGE: Final = "en"
+"""What the model of PocketSphinx's wheel knows."""
 LONGEST: Final = samples(120.0)
 """Sound of one utterance that is kept; what comes after it is not heard."""
 
@@ -36,13 +38,15 @@ class WholeStream:
     def final(self, stop: Stop) -> Transcript:
         """Decodes all sound so far, in one call that cannot be stopped: a tenth to half of its length."""
         if not self._heard or stop:
-            return Transcript("", final=True, confidence=0.0, source="general")
+            return Transcript("", final=True, confidence=0.0, source="general", language=LANGUAGE)
         path = Pass(self._decoder).whole(np.concatenate(self._sound))
         words = tuple(
             Word(part.word, part.start * FRAME, part.end * FRAME, part.confidence) for part in path if not part.filler
         )
         confidence = sum(word.confidence for word in words) / len(words) if words else 0.0
-        return Transcript(" ".join(word.text for word in words), words, confidence, final=True, source="general")
+        return Transcript(
+            " ".join(word.text for word in words), words, confidence, final=True, source="general", language=LANGUAGE
+        )
 
     def close(self) -> None:
         """Gives the sound up."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
@@ -64,6 +65,8 @@ class WyomingRecogniser:
         Raises ConfigError for a malformed ``uri``.
         """
         self._server = Server(uri, Wanted("asr", model, language), times)
+        self._uri = uri
+        self._others: dict[str, Server] = {}  # the same one, asked for other languages
         self._names = tuple(names)
         self._streams: WeakSet[_Stream] = WeakSet()
 
@@ -82,8 +85,16 @@ class WyomingRecogniser:
             stream.close()
 
     def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
-        """Begins an utterance."""
-        stream = _Stream(self._server, self._names)
+        """Begins an utterance. One of ``languages`` is asked for; which of several it is, the server is to find.
+
+        Whether it has the language is known once it has answered: ``accept`` or ``final`` raises RemoteRefused.
+        """
+        server = self._server
+        if languages and tuple(languages) != (server.wanted.language,):
+            only = languages[0] if len(languages) == 1 else ""
+            other = Server(self._uri, replace(server.wanted, language=only), server.times)
+            server = self._others.setdefault(only, other)
+        stream = _Stream(server, self._names)
         self._streams.add(stream)
         return stream
 
@@ -103,6 +114,7 @@ class _Stream:
         self._text = ""
         self._shown = ""
         self._answer: str | None = None
+        self._language = server.wanted.language
         self._last: Transcript | None = None
         self._cuts = False  # the server ends utterances by itself: it gets the rest at the end, in one piece
 
@@ -125,7 +137,7 @@ class _Stream:
         if not text or text == self._shown:
             return None
         self._shown = text
-        return Transcript(text, source="wyoming")
+        return Transcript(text, source="wyoming", language=self._language)
 
     def final(self, stop: Stop) -> Transcript:
         """Gives the server's transcript; ends early once ``stop`` is set, with what it had streamed. Raises RemoteFailed."""
@@ -152,7 +164,8 @@ class _Stream:
         self._hang_up()
         if self._last is None:
             text = " ".join(self._answer.split())
-            self._last = Transcript(text, confidence=1.0 if text else 0.0, final=True, source="wyoming")
+            confidence, language = (1.0, self._language) if text else (0.0, "")
+            self._last = Transcript(text, confidence=confidence, final=True, source="wyoming", language=language)
         return self._last
 
     def close(self) -> None:
@@ -223,6 +236,8 @@ class _Stream:
         self._server.check(event)
         if Answer.is_type(event.type):
             self._answer = text_of(event, self._server.place)
+            told = event.data.get("language")
+            self._language = told if isinstance(told, str) and told else self._language
         elif TranscriptChunk.is_type(event.type):
             self._text += text_of(event, self._server.place)
         elif TranscriptStop.is_type(event.type):

@@ -24,13 +24,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edge.config import ServeConfig
 from edge.errors import NearsightError, StorageError, UsageError
+from phone_bridge.keys import EMPTY, ROLES, Device, Entry, Knock, entries, table, waiting
 
-ROLES = ("owner", "wearer")
-"""An owner sees the dashboard, the recordings and the devices; a wearer sees the own page."""
 TOKEN_LIFE_S = 600.0
 TOKENS = 64
 """Invitations that may wait at once; one more takes the place of the oldest."""
@@ -58,48 +56,12 @@ class Denied(NearsightError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A paired phone, browser or pair of glasses."""
-
-    id: str
-    """Names it in logs and commands. It opens nothing."""
-    name: str
-    wearer: str
-    role: str
-    paired: float
-    """Seconds since 1970."""
-    seen: float
-    """When it was last here, seconds since 1970."""
-
-
 @dataclass(slots=True)
 class _Invitation:
     role: str
     wearer: str
     expires: float
     used: bool = False
-
-
-@dataclass(slots=True)
-class _Entry:
-    device: Device
-    key_sha256: str
-    claim_sha256: str = ""
-    """Of what a device without a browser says of itself; empty for the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Knock:
-    """A device that waits to be let in."""
-
-    code: str
-    """Six digits, which it shows."""
-    name: str
-    until: float
-    """How long it waits, seconds since 1970."""
-    key_sha256: str
-    claim_sha256: str
 
 
 def wall_time() -> float:
@@ -130,7 +92,7 @@ class Access:
         self._path = folder / "keys.json"
         self._now = now
         self._clock = clock
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._knocks: dict[str, Knock] = {}
         self._unshown: dict[str, str] = {}
         """Keys, by their claim, that their devices have not shown yet: they may not have got them."""
@@ -145,7 +107,7 @@ class Access:
     def invite(self, role: str, wearer: str) -> str:
         """Makes a token that pairs one device. Raises UsageError for an unknown role or a name that is none."""
         if role not in ROLES:
-            raise UsageError(f"no role {role!r}: owner or wearer")
+            raise UsageError(f"no role {role!r}: {', '.join(ROLES[:-1])} or {ROLES[-1]}")
         wearer = _name(wearer, "the wearer")
         while len(self._invitations) >= TOKENS:
             del self._invitations[next(iter(self._invitations))]
@@ -222,11 +184,12 @@ class Access:
         """Adds a device, inside ``_changing``; one that was paired under the same claim gives way."""
         if claim_sha256:
             self._entries = {i: entry for i, entry in self._entries.items() if entry.claim_sha256 != claim_sha256}
+        now = self._now()
+        self._entries = {i: entry for i, entry in self._entries.items() if not entry.device.expired(now)}
         if len(self._entries) >= DEVICES:
             raise Denied("too_many_devices", f"{DEVICES} devices are paired already: revoke one first")
-        now = self._now()
         device = Device(self._fresh_id(), name, wearer, role, now, now)
-        self._entries[device.id] = _Entry(device, key_sha256, claim_sha256)
+        self._entries[device.id] = Entry(device, key_sha256, claim_sha256)
         return device
 
     def _keep(self, claimed: str, key: str) -> None:
@@ -237,15 +200,18 @@ class Access:
 
     # Keys.
 
-    def check(self, key: str) -> Device | None:
-        """Gives the device that a key belongs to, and notes that it was here; None for a key that opens nothing."""
+    def check(self, key: str, *, partner: bool = False) -> Device | None:
+        """Gives the device that a key belongs to, and notes that it was here; None for a key that opens nothing.
+
+        A partner's key opens only what is asked for with ``partner``.
+        """
         shown = _sha256(key)
-        found: _Entry | None = None
+        found: Entry | None = None
         for entry in self._entries.values():
             # All are compared, each in constant time: how long it takes says nothing of which one, if any, it was.
             if hmac.compare_digest(entry.key_sha256, shown):
                 found = entry
-        if found is None:
+        if found is None or found.device.expired(self._now()) or (found.device.role == "partner" and not partner):
             return None
         self._unshown.pop(found.claim_sha256, None)
         found.device = dataclasses.replace(found.device, seen=self._now())
@@ -332,8 +298,8 @@ class Access:
     def _read(self) -> None:
         stamp = self._stamp()
         try:
-            table = json.loads(self._path.read_text(encoding="utf-8")) if stamp is not None else _EMPTY
-            found, knocks = _entries(table), _waiting(table)
+            read = json.loads(self._path.read_text(encoding="utf-8")) if stamp is not None else EMPTY
+            found, knocks = entries(read), waiting(read)
         except OSError as error:
             raise StorageError(f"{self._path}: {error.strerror or error}") from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -346,45 +312,16 @@ class Access:
         self._read_as = stamp
 
     def _write(self) -> None:
-        rows = [
-            {**dataclasses.asdict(entry.device), "key_sha256": entry.key_sha256, "claim_sha256": entry.claim_sha256}
-            for entry in self._entries.values()
-        ]
-        waiting = [dataclasses.asdict(knock) for knock in self._knocks.values()]
         fresh = self._path.with_suffix(".new")
         # O_CREAT gives the mode only to a file that is not there yet.
         fresh.unlink(missing_ok=True)
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump({"version": 1, "devices": rows, "waiting": waiting}, file, indent=1)
+            json.dump(table(self._entries.values(), self._knocks.values()), file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(self._path)
         self._read_as = self._stamp()
         self._written = self._now()
-
-
-_EMPTY: dict[str, Any] = {"version": 1, "devices": []}
-
-
-def _entries(table: Any) -> dict[str, _Entry]:
-    if table["version"] != 1:
-        raise ValueError("written by a later release")
-    found = {}
-    for row in table["devices"]:
-        name, wearer, role = (str(row[key]) for key in ("name", "wearer", "role"))
-        device = Device(str(row["id"]), name, wearer, role, float(row["paired"]), float(row["seen"]))
-        if device.role not in ROLES or len(row["key_sha256"]) != 64:
-            raise ValueError(f"device {device.id}")
-        found[device.id] = _Entry(device, row["key_sha256"], str(row.get("claim_sha256", "")))
-    return found
-
-
-def _waiting(table: Any) -> dict[str, Knock]:
-    knocks = {}
-    for row in table.get("waiting", []):
-        code, name, key, claim = (str(row[name]) for name in ("code", "name", "key_sha256", "claim_sha256"))
-        knocks[code] = Knock(code, name, float(row["until"]), key, claim)
-    return knocks
 
 
 def _sha256(secret: str) -> str:

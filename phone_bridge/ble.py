@@ -5,8 +5,7 @@ and from then on looks after them. Glasses that fall silent are asked for a sign
 whose connection ends, are out of reach: the microphone stops, the session is told, and the link listens for them until they are
 back. What it hears then goes on in the same media time, moved forward by the gap.
 
-It listens without a break while they are away, because their return is to be noticed within seconds; only connections that fail
-are spaced out, from 1 to 30 s.
+It listens without a break while they are away, to notice their return in seconds; failed connections are spaced out, to 30 s.
 """
 
 from __future__ import annotations
@@ -65,6 +64,8 @@ LISTEN_S = 30.0
 
 class BleLink:
     """One pair of glasses over Bluetooth LE. Made anywhere, used on the loop that opens it."""
+
+    captured, aside = False, None
 
     def __init__(
         self,
@@ -269,10 +270,9 @@ class BleLink:
         self._gatt = gatt
         self._counts["connections"] += 1
         logger.info("%s: connected to %s, %s", self.uri, device.address, self._capabilities)
-        known = self._capabilities
-        photo_s = PHOTO_S if known.camera else 0.0
-        here = replace(self._condition, present=True, sink_delay_s=self.sink_delay_s, device=known.model, photo_s=photo_s)
-        self._tell(here)
+        has = self._capabilities
+        here = replace(self._condition, present=True, sink_delay_s=self.sink_delay_s, device=has.model)
+        self._tell(replace(here, photo_s=PHOTO_S if has.camera else 0.0, silent=not has.speaker))
 
     async def _let_go(self) -> None:
         """Ends the connection that there is. The session is told first: it does not wait for a radio."""

@@ -2,8 +2,8 @@
 
 Where the capture's host asked something, this host is waited for, so that no answer comes before its question; notifications
 keep their distances in time. The waiting is bounded: what this host does not ask is passed over, and what it alone asks is
-answered from memory. Of what it writes only the first byte is compared. A photo therefore comes again only to a host that asks
-for it when the capture's did, within ``GRACE_S``.
+answered from memory. Of what it writes only the first byte is compared. Photos that were asked for are no part of that course:
+whoever asks for one, whenever that is, is given the one of this connection that was asked for nearest to that moment.
 
 Captures of phones are read too (Android's btsnoop_hci.log), if they hold the discovery of the glasses' services.
 """
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from phone_bridge import ble_pdus as pdus
 from phone_bridge.ble import BleLink
 from phone_bridge.ble_gatt import bleak_package
+from phone_bridge.ble_replay_photos import Photos
 from phone_bridge.ble_replay_script import Answered, Asked, Connection, Notified, Replies, connections
 from phone_bridge.capture import read_capture
 
@@ -143,6 +144,11 @@ class _Replayed(_Client):
         super().__init__(address_or_ble_device, **options)
         self._connection: Connection | None = None
         self._replies = Replies(Connection("", 0.0))
+        self._photos = Photos(Connection("", 0.0))
+        self._coming: set[asyncio.TimerHandle] = set()
+        """The notifications of a photo that is on its way."""
+        self._origin = 0.0
+        """Loop time of the capture's beginning."""
         self._playing: asyncio.Task[None] | None = None
         self._subscribed: dict[int, Callable[[bytearray], None]] = {}
         self._requests: deque[_Request] = deque()
@@ -169,7 +175,7 @@ class _Replayed(_Client):
         if connection is None:
             raise bleak.exc.BleakDeviceNotFoundError(self.address, "the capture is over")
         self._connection = connection
-        self._replies = Replies(connection)
+        self._replies, self._photos = Replies(connection), Photos(connection)
         self.services = _collection(connection)
         self._playing = asyncio.create_task(self._play(connection), name=f"replay {self.address}")
 
@@ -218,6 +224,11 @@ class _Replayed(_Client):
         errors = bleak_package().exc
         if self._connection is None:
             raise errors.BleakError("not connected")
+        loop = asyncio.get_running_loop()
+        photo = self._photos.asked(handle, value, loop.time() - self._origin)
+        if photo is not None:
+            self._coming = {loop.call_later(after, self._notify, *part) for after, part in photo}
+            return b""
         request = _Request(handle, value)
         self._requests.append(request)
         self._asked.set()
@@ -252,9 +263,9 @@ class _Replayed(_Client):
 
     async def _play(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        origin = loop.time() - connection.began
-        for item in connection.items:
-            await asyncio.sleep(origin + item.at - loop.time())
+        self._origin = loop.time() - connection.began
+        for item in self._photos.rest:
+            await asyncio.sleep(self._origin + item.at - loop.time())
             match item:
                 case Notified(_, handle, value):
                     ours = self._replies.replied(value) if handle == self._replies.handle else value
@@ -262,10 +273,10 @@ class _Replayed(_Client):
                         self._notify(handle, ours)
                 case Asked():
                     await self._meet(item)
-                    origin = max(origin, loop.time() - item.at)
+                    self._origin = max(self._origin, loop.time() - item.at)
                 case Answered() if self._open:
                     self._answer(item)
-        await asyncio.sleep(origin + connection.ended - loop.time())
+        await asyncio.sleep(self._origin + connection.ended - loop.time())
         self._connection = None if self.player.finished(connection, loop.time()) else connection
         if self._connection is None:
             self.services = None
@@ -298,7 +309,9 @@ class _Replayed(_Client):
             request.answer.set_result(answered)
 
     def _give_up(self) -> None:
-        """Ends what waits for an answer."""
+        """Ends what waits for an answer, and a photo that is on its way."""
+        for coming in self._coming:
+            coming.cancel()
         while self._open:
             _, request = self._open.popleft()
             if request is not None and not request.answer.done():

@@ -153,15 +153,16 @@ class Replies:
             return value
         self._latest[value[0]] = value
         ours = self._numbers.pop(value[1])
-        return None if ours is None else _mended(value, ours)
+        return None if ours is None else mended(value, ours)
 
     def remembered(self, ours: bytes) -> bytes | None:
         """Gives the latest reply to a request that this host alone makes; None where there was none of its kind."""
         value = self._latest.get(ours[0] | REPLY) if ours else None
-        return None if value is None else _mended(value, ours)
+        return None if value is None else mended(value, ours)
 
 
-def _mended(value: bytes, ours: bytes) -> bytes:
+def mended(value: bytes, ours: bytes) -> bytes:
+    """Gives a reply to another host's request as the reply to ``ours``."""
     try:
         reply, request = decode_reply(value), decode_request(ours)
     except Malformed:

@@ -1,7 +1,8 @@
 """What a link carried, packet by packet, in a file that other tools open: btsnoop, version 1, datalink 1002 (HCI UART, H4).
 
-The form is that of RFC 1761 with its own datalinks, as Android, BlueZ and Wireshark read and write it. A capture holds sound
-and pictures: it is off unless asked for, no one but its owner may read it, it never replaces a file, and it ends at its bound.
+The form is that of RFC 1761 with its own datalinks, as Android, BlueZ and Wireshark read and write it. What goes over sockets
+and WebRTC is written as pcapng (``pcapng``), by the same rules. A capture holds sound and pictures: it is off unless asked for,
+no one but its owner may read it, it never replaces a file, and it ends at its bound.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 256 * 1024 * 1024
 """An hour and more of the fastest radio, days of a quiet one."""
+FLUSH_S = 1.0
 MAGIC = b"btsnoop\0"
 VERSION = 1
 H4 = 1002
@@ -48,50 +50,33 @@ class Record:
     """Its bytes before any were left out."""
 
 
-class Capture:
-    """Writes a capture. Made before anything is connected, so that a file that cannot be written is known at once."""
+class CaptureFile:
+    """A file that a capture is written to, block by block: made new, for its owner alone, bounded.
 
-    def __init__(self, path: Path, *, began: float = 0.0, limit: int = MAX_BYTES) -> None:
-        """``began`` is the time of the first record in seconds since 1970. Raises StorageError."""
+    What fails here ends the capture alone, and is told once. What was written is the operating system's a second later at
+    most: a process that is killed has lost no more.
+    """
+
+    def __init__(self, path: Path, head: bytes, *, began: float, limit: int) -> None:
+        """``began`` is the time of the first block in seconds since 1970. Raises StorageError."""
         self.path = path
-        self.private = False
-        """Whether what the glasses send is to be left out but for its length."""
         self.dropped = 0
         """Packets that did not fit below the bound."""
         self._offset = 0.0
         self._began: float | None = began
-        self._room = limit - _HEAD.size
+        self._room = limit - len(head)
+        self._flushed_at = 0.0
         self._file: BinaryIO | None = None
         try:
             self._file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-            self._file.write(_HEAD.pack(MAGIC, VERSION, H4))
+            self._file.write(head)
         except FileExistsError:
             raise StorageError(f"{path} is there already: a capture replaces nothing, give another name") from None
         except OSError as error:
             raise StorageError(f"{path} cannot be written: {error.strerror}") from error
 
-    def write(self, at: float, packet: bytes, *, received: bool, keep: int | None = None) -> None:
-        """Adds a packet of loop time ``at``, or the first ``keep`` bytes of it. What fails here ends the capture alone."""
-        if self._file is None:
-            return
-        if self._began is not None:
-            self._offset, self._began = self._began - at, None
-        kept = packet[:keep]
-        if self._room < _RECORD.size + len(kept):
-            if not self.dropped:
-                log.error("%s is full: what comes is not captured any more", self.path)
-            self.dropped += 1
-            return
-        self._room -= _RECORD.size + len(kept)
-        flags = (_RECEIVED if received else 0) | (_NO_DATA if packet[0] != _ACL else 0)
-        time = EPOCH_US + round((at + self._offset) * 1e6)
-        try:
-            self._file.write(_RECORD.pack(len(packet), len(kept), flags, 0, time) + kept)
-        except OSError as error:
-            self._stop(error)
-
     def flush(self) -> None:
-        """Leaves what was written to the operating system: a process that is killed has not lost it."""
+        """Leaves what was written to the operating system."""
         if self._file is not None:
             try:
                 self._file.flush()
@@ -105,6 +90,32 @@ class Capture:
         if file is not None:
             file.close()
 
+    def _since_1970(self, at: float) -> float:
+        """Gives the time of loop time ``at``; the first that is asked for is when the capture began."""
+        if self._began is not None:
+            self._offset, self._began = self._began - at, None
+        return at + self._offset
+
+    def _add(self, at: float, block: bytes) -> bool:
+        """Writes a block at loop time ``at``; False where there is no room, or the capture has ended."""
+        if self._file is None:
+            return False
+        if self._room < len(block):
+            if not self.dropped:
+                log.error("%s is full: what comes is not captured any more", self.path)
+            self.dropped += 1
+            return False
+        self._room -= len(block)
+        try:
+            self._file.write(block)
+        except OSError as error:
+            self._stop(error)
+            return False
+        if at - self._flushed_at >= FLUSH_S:
+            self._flushed_at = at
+            self.flush()
+        return True
+
     def _stop(self, error: OSError) -> None:
         log.error("%s: the capture ends: %s", self.path, error.strerror)
         file, self._file = self._file, None
@@ -115,18 +126,39 @@ class Capture:
                 pass  # the same error: it tries to write what is left
 
 
+class Capture(CaptureFile):
+    """Writes a btsnoop capture. Made before anything is connected, so that a file that cannot be written is known at once."""
+
+    def __init__(self, path: Path, *, began: float = 0.0, limit: int = MAX_BYTES) -> None:
+        """``began`` is the time of the first record in seconds since 1970. Raises StorageError."""
+        super().__init__(path, _HEAD.pack(MAGIC, VERSION, H4), began=began, limit=limit)
+        self.private = False
+        """Whether what the glasses send is to be left out but for its length."""
+
+    def write(self, at: float, packet: bytes, *, received: bool, keep: int | None = None) -> None:
+        """Adds a packet of loop time ``at``, or the first ``keep`` bytes of it."""
+        kept = packet[:keep]
+        flags = (_RECEIVED if received else 0) | (_NO_DATA if packet[0] != _ACL else 0)
+        time = EPOCH_US + round(self._since_1970(at) * 1e6)
+        self._add(at, _RECORD.pack(len(packet), len(kept), flags, 0, time) + kept)
+
+
+def bytes_of(path: Path) -> bytes:
+    """Reads a capture. Raises InputError."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} has more than {MAX_BYTES >> 20} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def read_capture(path: Path) -> list[Record]:
     """Gives the packets of a capture; of one whose end is missing, as a killed process leaves it, those that are whole.
 
     Raises InputError.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} has more than {MAX_BYTES >> 20} MiB")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    return list(_records(path, data))
+    return list(_records(path, bytes_of(path)))
 
 
 def _records(path: Path, data: bytes) -> Iterator[Record]:

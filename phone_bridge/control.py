@@ -21,6 +21,8 @@ from phone_bridge.fields import Fields, Malformed
 from phone_bridge.relay_words import GattAnswer, GlassesGone, GlassesHere, GlassesMuted, Packets
 
 LABEL = "nearsight"
+TAPS = ("tap", "double_tap", "hold", "release", "speak:wearer", "speak:partner", "speak:end")
+"""Touches, and the buttons to talk of a translated conversation."""
 VERSION = 1
 MAX_TEXT = 16_384
 """Bytes of UTF-8 in one text message."""
@@ -72,7 +74,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A touch: ``tap``, ``double_tap``, ``hold`` or ``release``."""
+    """A touch: one of ``TAPS``, or ``ask:`` and what a button asks for, in the words that the wearer would say."""
 
     name: str
 
@@ -313,6 +315,13 @@ def _hello(fields: Fields) -> Hello:
     )
 
 
+def _ask(fields: Fields) -> Tap:
+    text = " ".join(fields.text("text").split())
+    if not text:
+        raise Malformed("text must say something")
+    return Tap(f"ask:{text}")
+
+
 def _playout(fields: Fields) -> Playout:
     latency = fields.number("output_latency_ms", 0.0, 10_000.0, 0.0)
     return Playout(fields.whole("rtp", _U32), fields.number("at_ms", 0.0, _MAX_MS), latency)
@@ -332,7 +341,8 @@ def _still(fields: Fields) -> Still:
 
 _DECODERS: Mapping[str, Callable[[Fields], Message]] = {
     "hello": _hello,
-    "tap": lambda fields: Tap(fields.choice("name", "tap", "double_tap", "hold", "release")),
+    "tap": lambda fields: Tap(fields.choice("name", *TAPS)),
+    "ask": _ask,
     "audio": _audio,
     "battery": _battery,
     "camera": lambda fields: Camera(fields.choice("state", "on", "off", "paused", "denied")),

@@ -13,6 +13,10 @@ DEFAULT_SINK_DELAY_S = 0.08
 """Before the first report: a packet, a browser's jitter buffer on a good line, an audio device."""
 MAX_SINK_DELAY_S = 2.0
 """More than this is a page whose clock jumped, or that lies."""
+SILENT_S = 1.5
+"""Nothing at all for so long, from a device whose microphone is on, means that it is out of reach."""
+UNANSWERED_S = 4.0
+"""The same for one whose microphone is off: four pings."""
 CHANGE_S = 0.010
 """A change of the sink delay worth telling."""
 SILENCE_S = 0.05
@@ -137,6 +141,10 @@ class Distance:
         played = self.clock.loop_time(page_ms)
         if sent is not None and played is not None:
             self.sink.report(sent, played, output_latency_s)
+
+    def patience_s(self, listening: bool) -> float | None:
+        """Gives how long nothing at all may come until the device is taken to be out of reach; None: for ever."""
+        return SILENT_S if listening else UNANSWERED_S if self.clock.round_trip_s is not None else None
 
     @property
     def reach_s(self) -> float:

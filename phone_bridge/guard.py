@@ -24,7 +24,8 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from edge.errors import EngineMissing, InputError, LinkError, ModelMissing, NearsightError, StorageError, UsageError
-from phone_bridge.access import Access, Denied, Device
+from phone_bridge.access import Access, Denied
+from phone_bridge.keys import ROLES, Device
 from phone_bridge.rates import Rate
 from phone_bridge.refusal import Refusal
 
@@ -121,20 +122,21 @@ class Guard:
             response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
 
     def needs(self, role: str, handler: Handler) -> Handler:
-        """Lets only devices with a key into a handler: any for ``wearer``, the owner's for ``owner``."""
+        """Lets only devices of a role, or of one that may more, into a handler."""
 
         async def checked(request: web.Request) -> web.StreamResponse:
-            device = self.device(request)
-            if role == "owner" and device.role != "owner":
-                raise Refusal(403, "owner_only", "this is for the owner of this machine")
+            self.device(request, role)
             return await handler(request)
 
         return checked
 
-    def device(self, request: web.Request) -> Device:
-        """Gives the device whose key a request shows. Raises Refusal 401, or 429 after too many that open nothing."""
+    def device(self, request: web.Request, role: str = "wearer") -> Device:
+        """Gives the device whose key a request shows; its role is ``role`` or one that may more.
+
+        Raises Refusal 401, 403 for a role that may not, or 429 after too many keys that open nothing.
+        """
         key = shown_key(request)
-        device = self._access.check(key) if key else None
+        device = self._access.check(key, partner=True) if key else None
         if device is None:
             wait = self._failures.take(address_of(request)) if key else 0
             if wait:
@@ -143,6 +145,9 @@ class Guard:
             text = "this device is not paired, or was revoked" if key else "pair this device first"
             raise Refusal(401, "no_key", text, headers={hdrs.WWW_AUTHENTICATE: challenge})
         request[DEVICE] = device
+        if ROLES.index(device.role) > ROLES.index(role):
+            text = "this is for the owner of this machine" if role == "owner" else "a partner's page may not do this"
+            raise Refusal(403, f"{role}_only", text)
         return device
 
     def _check(self, request: web.Request) -> None:

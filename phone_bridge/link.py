@@ -14,12 +14,16 @@ from edge.tables import nearest
 
 if TYPE_CHECKING:
     from phone_bridge.desk import Desk
+    from phone_bridge.pcapng import PacketCapture
     from phone_bridge.sim import Network
 
 _ADDRESS = re.compile(r"([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 """Of a device, or what macOS gives instead of it."""
 
 SCHEMES = ("file", "sim", "webrtc", "ble", "xiaozhi")
+CAPTURED = ("ble", "webrtc", "xiaozhi")
+RECORDED = (".btsnoop", ".pcapng")
+"""Files that are captures."""
 
 
 def open_link(
@@ -40,9 +44,9 @@ def open_link(
     are for files alone, as ``FileLink`` explains. ``webrtc://HOST:PORT`` is a station, served as ``serve`` says, with ``desk``
     behind its dashboard; without a port it takes 8443, or 8080 on a loopback address, which is served without TLS. ``ble:``
     are the glasses that are heard over Bluetooth, ``ble:ADDRESS`` and ``ble:?name=NAME`` the ones meant. ``xiaozhi://HOST:PORT``
-    is a station for xiaozhi-esp32 devices, served as ``serve`` says; without a port it takes 8000. ``capture`` is where the
-    packets of a link over Bluetooth are written, as of ``began`` seconds since 1970; ``ble:replay?file=PATH``, or
-    ``file:PATH.btsnoop``, are the glasses of such a capture.
+    is a station for xiaozhi-esp32 devices, served as ``serve`` says; without a port it takes 8000. ``capture`` is where what
+    goes over the air is written, as of ``began`` seconds since 1970: btsnoop for Bluetooth, pcapng for a station.
+    ``file:PATH.btsnoop`` (or ``ble:replay?file=PATH``) and ``file:PATH.pcapng`` are the glasses of such a capture.
 
     Raises UsageError for what names no link, InputError for a capture that cannot be read, StorageError for one that cannot
     be written.
@@ -50,15 +54,13 @@ def open_link(
     scheme, colon, rest = uri.partition(":")
     if not colon:
         raise UsageError(f"{uri!r} names no link: write file:PATH, sim:, webrtc://HOST:PORT, ble: or xiaozhi://HOST:PORT")
-    if capture is not None and (scheme != "ble" or rest.startswith("replay")):
-        raise UsageError(f"{uri!r} cannot be captured: only glasses over Bluetooth can")
+    if capture is not None and not can_be_captured(uri):
+        raise UsageError(f"{uri!r} cannot be captured: glasses over {', '.join(CAPTURED)} can")
     match scheme:
         case "file":
             if not rest:
                 raise UsageError(f"{uri!r} names no file: write file:PATH")
-            if rest.endswith(".btsnoop"):
-                return _replay(uri, Path(rest))
-            return _files(Path(rest), pictures, out, tail)
+            return _replay(uri, Path(rest)) if rest.endswith(RECORDED) else _files(Path(rest), pictures, out, tail)
         case "sim":
             from phone_bridge.sim import SimGlasses
 
@@ -66,15 +68,29 @@ def open_link(
         case "webrtc":
             from phone_bridge.server import WebRtcStation
 
-            return WebRtcStation(uri, serve, desk=desk)
+            return WebRtcStation(uri, serve, desk=desk, capture=_packets(capture, began))
         case "ble":
             return _glasses(uri, rest, capture, began)
         case "xiaozhi":
             from phone_bridge.xiaozhi import XiaozhiStation
 
-            return XiaozhiStation(uri, serve)
+            return XiaozhiStation(uri, serve, capture=_packets(capture, began))
         case _:
             raise UsageError(f"unknown link {scheme!r} in {uri!r}: {nearest(scheme, SCHEMES)}")
+
+
+def can_be_captured(uri: str) -> bool:
+    """Says whether what goes over a link can be written down."""
+    scheme, _, rest = uri.partition(":")
+    return scheme in CAPTURED and not (scheme == "ble" and rest.startswith("replay"))
+
+
+def _packets(path: Path | None, began: float) -> PacketCapture | None:
+    if path is None:
+        return None
+    from phone_bridge.pcapng import PacketCapture
+
+    return PacketCapture(path, began=began)
 
 
 def _files(path: Path, pictures: Path | None, out: Path | None, tail: float) -> Link:
@@ -96,6 +112,10 @@ def _files(path: Path, pictures: Path | None, out: Path | None, tail: float) -> 
 
 
 def _replay(uri: str, path: Path) -> Link:
+    if path.suffix == ".pcapng":
+        from phone_bridge.replay import ReplayLink
+
+        return ReplayLink(uri, path)
     from phone_bridge.ble_replay import ReplayBleLink
 
     return ReplayBleLink(uri, path)

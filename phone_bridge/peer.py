@@ -23,8 +23,20 @@ from edge.values import Pcm
 from phone_bridge import control
 from phone_bridge.control import Message, Refusal, StillChunk
 from phone_bridge.offers import Offer, read_fragment, read_offer, write_fragment
+from phone_bridge.pcapng import RTP
 from phone_bridge.playout import PlayoutTrack
-from phone_bridge.seams import ChannelGuard, IcePath, PictureTap, SentTimes, SoundTap, finished, prefer_opus
+from phone_bridge.seams import (
+    ChannelGuard,
+    IcePath,
+    MediaTap,
+    PictureTap,
+    SentTimes,
+    SoundTap,
+    codecs_of,
+    finished,
+    prefer_opus,
+)
+from phone_bridge.tape import RTP_HEAD, Tape
 from phone_bridge.view import Decoded
 
 if TYPE_CHECKING:
@@ -96,6 +108,8 @@ class Peer:
         self._impaired: Impaired | None = None
         self._connected = False
         self._answered = False
+        self._private = False
+        self._tape: Tape | None = None
         self._pumps: list[asyncio.Task[None]] = []
         self._closing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -179,6 +193,8 @@ class Peer:
             channel.send(text)
         except (InvalidStateError, ValueError):  # the latter: the other end takes even less
             return False
+        if self._tape is not None:
+            self._tape.message(text, received=False)
         return True
 
     def play(self, pcm: Pcm) -> None:
@@ -192,6 +208,22 @@ class Peer:
         if self.sent is not None and self.sent.last is not None:
             self.send(control.message("flush", rtp=(self.sent.last + PACKET_TICKS) & 0xFFFFFFFF))
         return dropped
+
+    def pause_pictures(self, on: bool) -> None:
+        """While on, for privacy, pictures are not decoded, nor anything captured but its length."""
+        self._private = on
+        if self.pictures is not None:
+            self.pictures.paused = on
+
+    def record(self, tape: Tape) -> None:
+        """Has what passes from now on written down, inside its encryption. Called once, before the connection is through."""
+        self._tape = tape
+        MediaTap(self._pc.getTransceivers()[0].receiver.transport, self._passed)
+
+    @property
+    def codecs(self) -> dict[int, str]:
+        """The MIME type of each RTP payload type that was agreed on."""
+        return codecs_of(self._pc)
 
     def impair(self, impairment: Impairment) -> None:
         """Puts a bad network on the line."""
@@ -239,8 +271,7 @@ class Peer:
         SoundTap(audio.receiver, self._sound)
         for transceiver in pc.getTransceivers():
             if transceiver.kind == "video" and transceiver.receiver.track is not None:
-                codecs = {codec.payloadType or 0: codec.mimeType for codec in transceiver._codecs}
-                self.pictures = PictureTap(transceiver.receiver, codecs)
+                self.pictures = PictureTap(transceiver.receiver, self.codecs)
         if pc.sctp is not None:
             ChannelGuard(pc.sctp, MAX_MESSAGE, self._refuse, lambda: self.close_soon("flooded"))
         await self.path.gather()
@@ -280,6 +311,11 @@ class Peer:
                 return
             self._sink.peer_picture(self, frame)
 
+    def _passed(self, kind: str, packet: bytes, received: bool) -> None:
+        assert self._tape is not None, "record() was called"
+        keep = RTP_HEAD if self._private and received and kind == RTP else None
+        self._tape.took(kind, packet, received=received, keep=keep)
+
     def _sound(self, sequence: int, timestamp: int, payload: bytes) -> None:
         self._sink.peer_sound(self, sequence, timestamp, payload)
 
@@ -297,6 +333,8 @@ class Peer:
         if self._rate.flooded(self._loop.time()):
             self.close_soon("flooded")
             return
+        if self._tape is not None:
+            self._tape.message(data, received=True, private=self._private)
         match control.decode(data):
             case Refusal(reply):
                 self.refused += 1
@@ -330,6 +368,8 @@ class Peer:
         for transceiver in transceivers:
             dtls = transceiver.receiver.transport
             await finished(dtls.transport, dtls)
+        if self._tape is not None:
+            self._tape.close()
         if self.on_closed is not None:
             self.on_closed(self)
 

@@ -13,6 +13,7 @@ from typing import Any
 from edge.clock import MediaClock
 from edge.errors import LinkError, NearsightError
 from edge.events import Event, Notice
+from edge.ports import Aside
 from edge.values import AudioChunk, Condition, Pcm, Pixels
 from phone_bridge.ble_adapters import Adapter
 from phone_bridge.control import Message
@@ -33,6 +34,7 @@ class RelayedGlasses(WebRtcGlasses):
         self._until = 0
         """Media time up to which sound was given, by whichever microphone."""
         self._relay = Relay(self, adapters)
+        self._phone = _Phone(self)
 
     @property
     def media(self) -> MediaClock:
@@ -45,6 +47,21 @@ class RelayedGlasses(WebRtcGlasses):
         adapter = self._relay.adapter if self._relay.has.speaker else None
         return adapter.play_delay_s if adapter is not None else super().sink_delay_s
 
+    @property
+    def aside(self) -> Aside | None:
+        """The loudspeakers of the partner's pages; without them the phone's own, while the glasses have one too."""
+        return super().aside or (self._phone if self._phone.present else None)
+
+    @property
+    def phone_delay_s(self) -> float:
+        """The same of the phone's loudspeaker."""
+        return super().sink_delay_s
+
+    @property
+    def phone_is_free(self) -> bool:
+        """Whether the phone is here and its loudspeaker is not the wearer's."""
+        return self._relay.has.speaker and self._relay.adapter is not None and self.connected
+
     def attach(self, peer: Peer) -> None:
         """Takes a connection that came through; glasses come with the page's word of them."""
         self._relay.stop()
@@ -52,7 +69,7 @@ class RelayedGlasses(WebRtcGlasses):
 
     def detach(self, peer: Peer) -> None:
         """Lets a connection go, and the glasses behind it."""
-        if peer is self._peer:
+        if peer is self.peer:
             self._relay.stop()
         super().detach(peer)
 
@@ -70,9 +87,9 @@ class RelayedGlasses(WebRtcGlasses):
             super().play(pcm)
 
     def flush(self) -> int:
-        """Drops what was not heard, on both loudspeakers; gives the samples."""
+        """Drops what was not heard, on whichever loudspeaker is in use; gives the samples."""
         adapter = self._relay.adapter
-        return super().flush() + (adapter.flush() if adapter is not None and self._relay.has.speaker else 0)
+        return adapter.flush() if adapter is not None and self._relay.has.speaker else super().flush()
 
     def privacy(self, on: bool) -> None:
         """Switches the phone's microphone and camera off, and those of the glasses at their source."""
@@ -132,7 +149,7 @@ class RelayedGlasses(WebRtcGlasses):
     def glasses_saw(self, pixels: Pixels, t_ns: int) -> None:
         """Gives a photo."""
         if not self.closed:
-            self._view.still(pixels, t_ns)
+            self.view.still(pixels, t_ns)
 
     def glasses_touched(self, name: str) -> None:
         """Gives a touch."""
@@ -178,3 +195,29 @@ class RelayedGlasses(WebRtcGlasses):
     def _end(self, error: LinkError | None, reason: str) -> None:
         self._relay.stop()
         super()._end(error, reason)
+
+
+class _Phone:
+    """The phone's loudspeaker, while the wearer hears by the glasses'."""
+
+    def __init__(self, glasses: RelayedGlasses) -> None:
+        self._glasses = glasses
+
+    @property
+    def present(self) -> bool:
+        """Whether it is free."""
+        return self._glasses.phone_is_free
+
+    @property
+    def sink_delay_s(self) -> float:
+        """Seconds from ``play`` until the sound can be heard, as the page reports it."""
+        return self._glasses.phone_delay_s
+
+    def play(self, pcm: Pcm) -> None:
+        """Takes the next 20 ms."""
+        if self.present:
+            WebRtcGlasses.play(self._glasses, pcm)
+
+    def flush(self) -> int:
+        """Drops what was not heard; gives the samples."""
+        return WebRtcGlasses.flush(self._glasses)

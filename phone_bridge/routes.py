@@ -19,6 +19,7 @@ from phone_bridge.guard import COOKIE, DEVICE, Guard, address_of, json_of, text_
 from phone_bridge.invite import svg_qr
 from phone_bridge.rates import Rate
 from phone_bridge.refusal import Refusal
+from phone_bridge.stills import encode_still
 from phone_bridge.wearers import Wearers
 from phone_bridge.zipped import zipped
 
@@ -74,16 +75,18 @@ class Routes:
 
     def routes(self) -> list[web.RouteDef]:
         """What the application serves."""
-        anyone, owner = self._needs("wearer"), self._needs("owner")
+        anyone, owner = self._needs("partner"), self._needs("owner")
         return [
             web.get("/healthz", self._health),
             web.get("/pair", self._pair_page),
             web.post("/pair", self._pair),
             web.get("/favicon.ico", self._icon),
             web.get("/", self._page("index.html", "wearer")),
+            web.get("/partner", self._page("partner.html", "partner")),
             web.get("/simulate", self._page("simulate.html", "owner")),
             web.get("/web/{name:.+}", self._asset),
             web.get("/me", anyone(self._me)),
+            web.get("/picture/{index:[0-9]+}", self._needs("wearer")(self._picture)),
             web.get("/devices", owner(self._devices)),
             web.post("/devices", owner(self._invited)),
             web.post("/devices/invite", owner(self._invited)),
@@ -119,13 +122,12 @@ class Routes:
     def _page(self, name: str, role: str) -> Callable[[web.Request], Any]:
         async def page(request: web.Request) -> web.StreamResponse:
             try:
-                device = self._guard.device(request)
+                self._guard.device(request, role)
             except Refusal as refusal:
-                if refusal.status == 401 and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
-                    return web.Response(status=303, headers={hdrs.LOCATION: "/pair"})
+                elsewhere = "/pair" if refusal.status == 401 else "/partner" if refusal.reason == "wearer_only" else ""
+                if elsewhere and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+                    return web.Response(status=303, headers={hdrs.LOCATION: elsewhere})
                 raise
-            if role == "owner" and device.role != "owner":
-                raise Refusal(403, "owner_only", "this is for the owner of this machine")
             response = self._file(name)
             if key := request.cookies.get(COOKIE):
                 self._keep(request, response, key)
@@ -136,7 +138,7 @@ class Routes:
     async def _asset(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         if name not in OPEN:
-            self._guard.device(request)
+            self._guard.device(request, "partner")
         return self._file(name)
 
     def _file(self, name: str) -> web.StreamResponse:
@@ -168,6 +170,14 @@ class Routes:
         device = request[DEVICE]
         shown = {"device": device.id, "name": device.name, "wearer": device.wearer, "role": device.role}
         return web.json_response({**shown, "version": self._version})
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        """Gives the picture that the wearer asked about, for what is painted over it."""
+        glasses = self._wearers.glasses.get(request[DEVICE].wearer)
+        chosen = glasses.view.chosen if glasses is not None else None
+        if chosen is None or chosen.index != int(request.match_info["index"]):
+            raise Refusal(404, "no_picture", "that picture is no longer kept")
+        return web.Response(body=await asyncio.to_thread(encode_still, chosen.pixels), content_type="image/jpeg")
 
     async def _devices(self, request: web.Request) -> web.Response:
         devices = self._access.devices()

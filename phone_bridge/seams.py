@@ -7,7 +7,8 @@ aiortc 1.16 is pinned below 1.17, and a test asserts that the names are there.
 - Data channel: a message is put together without a bound, in quadratic time, and text that is not UTF-8 ends the
   connection: ``ChannelGuard``.
 - ICE: there is no restart, and no way to know that anything arrived: ``IcePath``.
-- RTP: a sender's timestamps begin at a random number that it tells nobody: ``SentTimes``.
+- RTP: a sender's timestamps begin at a random number that it tells nobody: ``SentTimes``. Packets are seen by nobody but
+  their receivers: ``MediaTap``.
 """
 
 from __future__ import annotations
@@ -177,6 +178,29 @@ class SentTimes:
         await self._send(data)
 
 
+class MediaTap:
+    """Sees each packet of media and of its control as it is between the encryption and what lies above."""
+
+    def __init__(self, dtls: RTCDtlsTransport, took: Callable[[str, bytes, bool], None]) -> None:
+        """``took`` gets ``rtp`` or ``rtcp``, the packet, and whether it was received."""
+        transport: Any = dtls
+        send, media, report = transport._send_rtp, transport._handle_rtp_data, transport._handle_rtcp_data
+
+        async def sent(data: bytes) -> None:
+            took("rtcp" if is_rtcp(data) else "rtp", data, False)
+            await send(data)
+
+        async def came(data: bytes, arrival_time_ms: int) -> None:
+            took("rtp", data, True)
+            await media(data, arrival_time_ms=arrival_time_ms)
+
+        async def reported(data: bytes) -> None:
+            took("rtcp", data, True)
+            await report(data)
+
+        transport._send_rtp, transport._handle_rtp_data, transport._handle_rtcp_data = sent, came, reported
+
+
 class IcePath:
     """The path under a connection's DTLS, which can be changed for a fresh one while DTLS runs on.
 
@@ -293,6 +317,12 @@ async def _at_least_loopback(connection: Connection) -> None:
     if not connection.local_candidates:
         agent: Any = connection
         agent._local_candidates += await agent.get_component_candidates(1, ["127.0.0.1"])
+
+
+def codecs_of(pc: RTCPeerConnection) -> dict[int, str]:
+    """Gives the MIME type of each RTP payload type that a connection has agreed on."""
+    agreed = (codec for transceiver in pc.getTransceivers() for codec in transceiver._codecs)
+    return {codec.payloadType or 0: codec.mimeType for codec in agreed}
 
 
 def prefer_opus(pc: RTCPeerConnection) -> None:

@@ -27,11 +27,15 @@ from phone_bridge.desk import Desk
 from phone_bridge.door import ANYWHERE, Serving, is_loopback, place, url_of
 from phone_bridge.guard import Guard
 from phone_bridge.impair import Impairment
+from phone_bridge.partner import Partners
+from phone_bridge.partner_routes import PartnerRoutes
+from phone_bridge.pcapng import PacketCapture
 from phone_bridge.peer import Peer
 from phone_bridge.relayed import RelayedGlasses
 from phone_bridge.routes import Routes
 from phone_bridge.wearers import Answer, Wearers
 from phone_bridge.webrtc import WebRtcGlasses
+from phone_bridge.webrtc_capture import captured
 from phone_bridge.whip import Whip
 
 log = logging.getLogger(__name__)
@@ -53,8 +57,9 @@ class WebRtcStation:
         desk: Desk | None = None,
         state: Path | None = None,
         answer: Answer = Peer.answer,
+        capture: PacketCapture | None = None,
     ) -> None:
-        """``state`` is the folder of keys and certificate, where it is not that of ``serve``.
+        """``state`` is the folder of keys and certificate, where it is not that of ``serve``; ``capture`` is where packets go.
 
         Raises UsageError where ``uri`` names no place.
         """
@@ -69,9 +74,12 @@ class WebRtcStation:
         self._serve = serve or ServeConfig()
         self._state = state or state_folder(self._serve)
         self.access = Access(self._state)
-        self._wearers = Wearers(self._serve.wearers, self._glasses, answer)
+        self._capture = capture
+        self._wearers = Wearers(self._serve.wearers, self._glasses, answer if capture is None else captured(answer, capture))
         self._serving: Serving | None = None
+        self._partners = Partners()
         self._routes: Routes | None = None
+        self._partner_routes: PartnerRoutes | None = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -100,9 +108,10 @@ class WebRtcStation:
         guard = Guard(self.access, {*hosts, self.host}, self._serve.origins)
         whip = Whip(guard, self.access, self._wearers)
         self._routes = Routes(guard, self.access, self._wearers, self.invite, lambda: self.desk, __version__)
+        self._partner_routes = PartnerRoutes(guard, self._partners, self.invite)
         application = web.Application(middlewares=[guard.middleware])
         application.on_response_prepare.append(guard.prepare)
-        application.add_routes([*self._routes.routes(), *whip.routes()])
+        application.add_routes([*self._routes.routes(), *self._partner_routes.routes(), *whip.routes()])
         self._serving = await Serving.begin(self.uri, application, self.host, self.port, context)
         self.port = self._serving.port
         self._watch = asyncio.create_task(self._sync())
@@ -115,8 +124,9 @@ class WebRtcStation:
             self._watch.cancel()
             await asyncio.wait([self._watch])
         await self._wearers.close()
-        if self._routes is not None:
-            self._routes.drop()
+        if self._capture is not None:
+            self._capture.close()
+        self._drop()
         if self._serving is not None:
             await self._serving.end()
 
@@ -130,10 +140,19 @@ class WebRtcStation:
         return f"{self.url}pair#{self.access.invite(role, wearer)}"
 
     def _glasses(self, wearer: str) -> WebRtcGlasses:
-        glasses = RelayedGlasses(wearer, keep=self._serve.keep, uri=f"webrtc:{wearer}", version=__version__)
+        partner = self._partners.of(wearer)
+        uri = f"webrtc:{wearer}"
+        glasses = RelayedGlasses(wearer, keep=self._serve.keep, uri=uri, version=__version__, partner=partner)
+        glasses.captured = self._capture is not None
         if self.desk is not None:  # its sliders move it
             glasses.impairment = Impairment()
         return glasses
+
+    def _drop(self, device_id: str | None = None) -> None:
+        """Ends the sockets of a device, or all."""
+        for routes in (self._routes, self._partner_routes):
+            if routes is not None:
+                routes.drop(device_id)
 
     def _certificate(self, hosts: tuple[str, ...]) -> Certificate:
         if self._serve.certificate:
@@ -158,6 +177,5 @@ class WebRtcStation:
             present = {device.id for device in self.access.devices()}
             for device_id in known - present:
                 await self._wearers.revoke(device_id)
-                if self._routes is not None:
-                    self._routes.drop(device_id)
+                self._drop(device_id)
             known = present

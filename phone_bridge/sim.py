@@ -69,10 +69,14 @@ class SimGlasses:
         memory: float = 3600.0,
         room: Room | None = None,
         uri: str = "sim:",
+        aside: bool = False,
     ) -> None:
+        """``aside`` gives them a second loudspeaker, turned to whom the wearer talks with."""
         self.uri = uri
         self.network = network or Network()
         self.sink_delay_s = self.network.delay
+        self.captured = False
+        self.aside = SimAside(self) if aside else None
         self.t0: float | None = None
         """Media time zero on the loop's clock; None before the first use."""
         self.private = False
@@ -134,10 +138,7 @@ class SimGlasses:
     @property
     def heard(self) -> Pcm:
         """What the loudspeaker played, from media time zero to its last sample; silence where nothing played."""
-        sound = np.zeros(self._timeline.end, np.int16)
-        for run in self._timeline.runs():
-            sound[run.start : run.end] = run.pcm
-        return sound
+        return _whole(self._timeline)
 
     @property
     def heard_runs(self) -> tuple[AudioChunk, ...]:
@@ -306,3 +307,40 @@ class SimGlasses:
         self._said = [said for said in self._said if said.end > end]
         mixed: Pcm = np.clip(np.round(air), -32768, 32767).astype(np.int16)
         return mixed
+
+
+class SimAside:
+    """A loudspeaker beside the glasses, on their media time."""
+
+    def __init__(self, glasses: SimGlasses) -> None:
+        self.present = True
+        """Whether somebody is there to hear it; what is played while nobody is, is lost."""
+        self.sink_delay_s = glasses.network.delay
+        self._glasses = glasses
+        self._timeline = Timeline()
+
+    @property
+    def heard(self) -> Pcm:
+        """What it played, from media time zero to its last sample; silence where nothing played."""
+        return _whole(self._timeline)
+
+    @property
+    def heard_runs(self) -> tuple[AudioChunk, ...]:
+        """The stretches of sound that it played, with their media times."""
+        return self._timeline.runs()
+
+    def play(self, pcm: Pcm) -> None:
+        """Puts the sound on its timeline."""
+        if self.present:
+            self._timeline.play(pcm, samples(self._glasses.now() + self.sink_delay_s))
+
+    def flush(self) -> int:
+        """Takes back what lies in the future."""
+        return self._timeline.flush(samples(self._glasses.now() + self.sink_delay_s))
+
+
+def _whole(timeline: Timeline) -> Pcm:
+    sound = np.zeros(timeline.end, np.int16)
+    for run in timeline.runs():
+        sound[run.start : run.end] = run.pcm
+    return sound

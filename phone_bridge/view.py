@@ -15,6 +15,8 @@ from edge.values import Pixels, VideoFrame
 
 MIN_SIDE = 16
 MAX_PIXELS = 16_000_000
+GIVEN = 12
+"""Pictures that are kept after they were given, in case that one is chosen; a session keeps most of them too."""
 IN_PLACE = 1_000_000
 """Frames up to so many pixels are converted on the loop: it takes 2 ms, a thread's hop costs more under load."""
 
@@ -48,6 +50,9 @@ class View:
         """Frames that gave way to a newer one."""
         self._period = 1.0 / fps
         self._loop = asyncio.get_running_loop()
+        self.chosen: VideoFrame | None = None
+        """The picture that was chosen last of those that were given."""
+        self._given: deque[VideoFrame] = deque(maxlen=GIVEN)
         self._latest: tuple[Decoded, int] | None = None
         self._stills: deque[tuple[Pixels, int]] = deque(maxlen=2)
         self._due = 0.0
@@ -70,10 +75,15 @@ class View:
         self._stills.append((pixels, t_ns))
         self._wake()
 
+    def choose(self, index: int) -> None:
+        """Keeps one of the pictures that were given lately, to be shown with what is said of it."""
+        self.chosen = next((frame for frame in self._given if frame.index == index), None)
+
     def forget(self) -> None:
-        """Drops what nobody has taken yet."""
-        self._latest = None
+        """Drops what nobody has taken yet, and what was kept."""
+        self._latest = self.chosen = None
         self._stills.clear()
+        self._given.clear()
 
     def close(self, error: BaseException | None = None) -> None:
         """Ends ``frames``, with an error or without."""
@@ -88,7 +98,9 @@ class View:
         async for _ in self._ready:
             for pixels, t_ns in await self._taken():
                 last = max(last, t_ns)
-                yield VideoFrame(pixels, last, index)
+                frame = VideoFrame(pixels, last, index)
+                self._given.append(frame)
+                yield frame
                 index += 1
 
     async def _taken(self) -> list[tuple[Pixels, int]]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge.channel import Channel
 from edge.ports import Link
-from phone_bridge.access import Device
+from phone_bridge.keys import Device
 from phone_bridge.refusal import Refusal
 
 if TYPE_CHECKING:

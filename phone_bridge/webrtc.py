@@ -19,15 +19,18 @@ import numpy as np
 from edge.channel import Channel, Overflow
 from edge.clock import MediaClock
 from edge.errors import LinkError
-from edge.events import Event, RemoteChanged
+from edge.events import Event, FrameChosen
+from edge.ports import Aside
 from edge.values import CHUNK_SAMPLES, AudioChunk, Condition, Pcm, VideoFrame
 from phone_bridge import control
 from phone_bridge.control import Message, StillChunk
 from phone_bridge.delays import Distance, Reply
 from phone_bridge.ear import Ear
 from phone_bridge.opus import Decoder
+from phone_bridge.partner import Partner
 from phone_bridge.peer import Peer
 from phone_bridge.photos import Photos
+from phone_bridge.telling import Telling
 from phone_bridge.view import Decoded, View
 
 if TYPE_CHECKING:
@@ -35,12 +38,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CAPTIONS = frozenset("state wake partial final speak barge_in pause resume turn notice error link track watch remote".split())
-"""The events that a page shows."""
-SILENT_S = 1.5
-"""Nothing at all for so long, from a device whose microphone is on, means that it is out of reach."""
-UNANSWERED_S = 4.0
-"""The same for one whose microphone is off: four pings."""
 PING_S = 1.0
 TICK_S = 0.25
 _SILENCE = np.zeros(CHUNK_SAMPLES, np.int16)
@@ -59,15 +56,23 @@ class WebRtcGlasses:
     """The Link of one wearer; also the ``PeerSink`` of its connections.
 
     A server answers an offer with ``Peer.answer(offer, glasses)``. Once that connection is through it attaches itself: a
-    half-open offer takes nothing over. ``on_attached`` tells of each connection that came through, the first one included:
-    that is when the glasses have arrived.
+    half-open offer takes nothing over. ``on_attached`` tells of each connection: with the first one the glasses have arrived.
     """
 
     def __init__(
-        self, wearer: str, *, keep: float = 60.0, camera_fps: float = 5.0, uri: str = "webrtc:", version: str = ""
+        self,
+        wearer: str,
+        *,
+        keep: float = 60.0,
+        camera_fps: float = 5.0,
+        uri: str = "webrtc:",
+        version: str = "",
+        partner: Partner | None = None,
     ) -> None:
         """``keep`` is in seconds; ``camera_fps`` bounds how many pictures a second ``camera`` gives."""
         self.uri = uri
+        self.captured = False
+        self.partner = partner or Partner()
         self.wearer = wearer
         self.on_attached: Callable[[WebRtcGlasses], None] | None = None
         """Called whenever a connection came through."""
@@ -77,26 +82,24 @@ class WebRtcGlasses:
         self._version = version
         self._loop = asyncio.get_running_loop()
         self._state = _State.EXPECTED
-        self._peer: Peer | None = None
         self._private = False
-        self._remote: RemoteChanged | None = None
         self._impairment: Impairment | None = None
         self._condition = Condition(present=False)
         self._clock = MediaClock(self._loop.time())
         self._decoder = Decoder()
         self._ear = Ear(self._decoder, self._clock, self._heard)
-        self._view = View(camera_fps)
+        self.view = View(camera_fps)
         self._sound: Channel[AudioChunk] = Channel("microphone", 250, Overflow.DROP_OLDEST)
         self._taps: Channel[str] = Channel("taps", 16, Overflow.DROP_OLDEST)
         self._conditions: Channel[Condition] = Channel("conditions", 16, Overflow.DROP_OLDEST)
         self._distance = Distance()
         self._reply = Reply()
-        self._photos = Photos(self._send, lambda pixels, at: self._view.still(pixels, self._clock.media_ns(at)))
+        self._photos = Photos(self._send, lambda pixels, at: self.view.still(pixels, self._clock.media_ns(at)))
         self._microphone_on = True
         self._since = 0.0
         """Loop time of the present state's beginning."""
-        self._unsent = 0
         self._ticker: asyncio.TimerHandle | None = None
+        self._telling = Telling(self.partner, self._taps.send_nowait)
 
     @property
     def connected(self) -> bool:
@@ -111,12 +114,17 @@ class WebRtcGlasses:
     @property
     def peer(self) -> Peer | None:
         """The present connection."""
-        return self._peer
+        return self._telling.peer
 
     @property
     def sink_delay_s(self) -> float:
         """Seconds from ``play`` until the sound is at the ear, as the page reports it; a default before its first report."""
         return self._distance.sink.value
+
+    @property
+    def aside(self) -> Aside | None:
+        """The loudspeakers of the partner's pages, while there are any."""
+        return self.partner if self.partner.present else None
 
     @property
     def impairment(self) -> Impairment | None:
@@ -126,8 +134,8 @@ class WebRtcGlasses:
     @impairment.setter
     def impairment(self, impairment: Impairment | None) -> None:
         self._impairment = impairment
-        if impairment is not None and self._peer is not None:
-            self._peer.impair(impairment)
+        if impairment is not None and self.peer is not None:
+            self.peer.impair(impairment)
 
     # The server's side.
 
@@ -136,7 +144,7 @@ class WebRtcGlasses:
         if self.closed:
             peer.close_soon("over", control.message("bye", reason="over"))
             return
-        before, self._peer = self._peer, peer
+        before, self._telling.peer = self.peer, peer
         if before is not None:
             before.close_soon("replaced", control.message("replaced"))
         self._distance = Distance()
@@ -145,7 +153,7 @@ class WebRtcGlasses:
         self._ear.pause()
         if self._impairment is not None:
             peer.impair(self._impairment)
-        self._pause_pictures()
+        peer.pause_pictures(self._private)
         self._enter(_State.PRESENT)
         self._tell(Condition(sink_delay_s=self.sink_delay_s, device=peer.device))
         if self._ticker is None:
@@ -157,9 +165,9 @@ class WebRtcGlasses:
 
     def detach(self, peer: Peer) -> None:
         """Lets a connection go; the keep time begins to run. Called by the peer."""
-        if peer is not self._peer:
+        if peer is not self.peer:
             return
-        self._peer = None
+        self._telling.peer = None
         self._leave()
 
     async def open(self) -> None:
@@ -169,7 +177,7 @@ class WebRtcGlasses:
 
     async def close(self) -> None:
         """Sends the wearer away and ends every stream."""
-        peer = self._peer
+        peer = self.peer
         self._end(None, "closed")
         if peer is not None:
             await peer.close()
@@ -182,7 +190,7 @@ class WebRtcGlasses:
 
     def camera(self) -> AsyncIterator[VideoFrame]:
         """Gives the newest picture, at most ``camera_fps`` times a second, and every still. Raises LinkError as above."""
-        return self._view.frames()
+        return self.view.frames()
 
     def taps(self) -> AsyncIterator[str]:
         """Gives the touches. Raises LinkError as above."""
@@ -194,8 +202,8 @@ class WebRtcGlasses:
 
     def play(self, pcm: Pcm) -> None:
         """Takes the next 20 ms; while the glasses are away it is lost."""
-        if self._state is _State.PRESENT and self._peer is not None:
-            self._peer.play(pcm)
+        if self._state is _State.PRESENT and self.peer is not None:
+            self.peer.play(pcm)
             self._reply.played(self._loop.time(), len(pcm))
 
     def flush(self) -> int:
@@ -204,7 +212,7 @@ class WebRtcGlasses:
         What lies in the page's buffers is estimated from the sink delay. A client without a data channel cannot be told: it
         plays what was sent.
         """
-        peer = self._peer
+        peer = self.peer
         if peer is None:
             return 0
         queued = peer.flush()
@@ -213,9 +221,10 @@ class WebRtcGlasses:
     def privacy(self, on: bool) -> None:
         """Tells the page; what comes in spite of it is silence here, and no picture."""
         self._private = on
-        self._view.forget()
+        self.view.forget()
         self._photos.forget()
-        self._pause_pictures()
+        if self.peer is not None:
+            self.peer.pause_pictures(on)
         self._send("privacy", on=on)
 
     def snap(self) -> None:
@@ -224,27 +233,25 @@ class WebRtcGlasses:
             self._photos.snap()
 
     def tell(self, event: Event) -> None:
-        """Sends what a page shows as captions and lights; where engines are is told to every page that comes."""
-        self._remote = event if isinstance(event, RemoteChanged) else self._remote
-        if event.event not in CAPTIONS or self._peer is None or not self._peer.has_channel:
-            return
-        # Times of words are for tools, and a long question's would not fit into a message; a folder is a path of this machine.
-        line = {key: value for key, value in event.as_json().items() if key not in ("words", "folder")}
-        self._unsent += not self._send("event", event=line)
+        """Sends what pages show as captions and lights, to the wearer's page and to the partner's."""
+        if isinstance(event, FrameChosen):
+            self.view.choose(event.index)
+        self._telling.tell(event)
 
     def counters(self) -> Mapping[str, int | float]:
         """Gives figures for a dashboard."""
-        peer = self._peer
+        peer = self.peer
         pictures = peer.pictures if peer is not None else None
         return {
             **self._ear.counters(),
             **self._distance.counters(),
+            **self.partner.counters(),
             "dropped_sound": self._sound.dropped,
-            "skipped_frames": self._view.skipped,
+            "skipped_frames": self.view.skipped,
             "dropped_frames": pictures.left_out if pictures is not None else 0,
-            "absurd_frames": self._view.absurd + (pictures.absurd if pictures is not None else 0),
+            "absurd_frames": self.view.absurd + (pictures.absurd if pictures is not None else 0),
             "refused_messages": peer.refused if peer is not None else 0,
-            "unsent_events": self._unsent,
+            "unsent_events": self._telling.unsent,
         }
 
     # What the connections bring: PeerSink.
@@ -265,16 +272,16 @@ class WebRtcGlasses:
     def peer_picture(self, peer: Peer, frame: Decoded) -> None:
         """Sees it."""
         if self._is_present(peer) and not self._private:
-            self._view.frame(frame, self._clock.media_ns(self._loop.time()))
+            self.view.frame(frame, self._clock.media_ns(self._loop.time()))
 
     def peer_channel(self, peer: Peer) -> None:
         """Welcomes the page."""
-        if peer is self._peer:
+        if peer is self.peer:
             self._welcome(peer)
 
     def peer_still(self, peer: Peer, chunk: StillChunk) -> None:
         """Takes a piece of a still."""
-        if peer is self._peer:
+        if peer is self.peer:
             self._photos.add(chunk)
 
     def peer_message(self, peer: Peer, message: Message) -> None:
@@ -307,34 +314,26 @@ class WebRtcGlasses:
 
     def _is_present(self, peer: Peer) -> bool:
         """Whether a connection is the present one; what comes over it brings absent glasses back."""
-        if peer is self._peer and self._state is _State.AWAY:
+        if peer is self.peer and self._state is _State.AWAY:
             self._enter(_State.PRESENT)
             self._tell(replace(self._condition, present=True))
-        return peer is self._peer
+        return peer is self.peer
 
     def _heard(self, chunk: AudioChunk) -> None:
         self._sound.send_nowait(AudioChunk(_SILENCE, chunk.start) if self._private else chunk)
 
     def _welcome(self, peer: Peer) -> None:
-        peer.send(control.message("welcome", wearer=self.wearer, version=self._version, keep_s=self._keep))
+        self._telling.welcome(wearer=self.wearer, version=self._version, keep_s=self._keep)
         if self._private:
-            peer.send(control.message("privacy", on=True))
-        if self._remote is not None:
-            self.tell(self._remote)
+            self._send("privacy", on=True)
         self._ping(self._loop.time())
 
     def _send(self, kind: str, **fields: object) -> bool:
-        return self._peer is not None and self._peer.send(control.message(kind, **fields))
+        return self._telling.send(kind, **fields)
 
     def _ping(self, now: float) -> None:
-        if self._peer is not None and self._peer.has_channel:
-            ping = self._distance.ping(now, PING_S)
-            if ping is not None:
-                self._send("ping", id=ping)
-
-    def _pause_pictures(self) -> None:
-        if self._peer is not None and self._peer.pictures is not None:
-            self._peer.pictures.paused = self._private
+        if self.peer is not None and self.peer.has_channel and (ping := self._distance.ping(now, PING_S)) is not None:
+            self._send("ping", id=ping)
 
     def _tell(self, condition: Condition) -> None:
         condition = replace(condition, sink_delay_s=self.sink_delay_s)
@@ -354,13 +353,13 @@ class WebRtcGlasses:
             return
         self._enter(_State.AWAY)
         self._ear.pause()
-        self._view.forget()
+        self.view.forget()
         self._photos.forget()
         self._tell(replace(self._condition, present=False))
 
     def _tick(self) -> None:
         now = self._loop.time()
-        peer = self._peer
+        peer = self.peer
         if self._state is _State.AWAY and now - self._since >= self._keep:
             self._end(LinkError(f"{self.uri}: {self.wearer} was out of reach for {self._keep:g} s"), "out of reach")
             if peer is not None:
@@ -377,8 +376,7 @@ class WebRtcGlasses:
         heard_at = peer.heard_at
         if heard_at is None or self._state is not _State.PRESENT:
             return
-        listening = self._microphone_on and self._ear.heard
-        limit = SILENT_S if listening else UNANSWERED_S if self._distance.clock.round_trip_s is not None else None
+        limit = self._distance.patience_s(self._microphone_on and self._ear.heard)
         if limit is not None and now - max(heard_at, self._since) > limit:
             self._leave()
 
@@ -389,10 +387,10 @@ class WebRtcGlasses:
         logger.info("%s: over, %s", self.uri, reason)
         if self._ticker is not None:
             self._ticker.cancel()
-        self._peer = None
+        self._telling.close()
         self._ear.pause()
         self._decoder.close()
-        self._view.close(error)
+        self.view.close(error)
         self._sound.close(error)
         self._taps.close(error)
         self._conditions.close(error)

@@ -26,11 +26,14 @@ from edge.channel import Channel
 from edge.config import ServeConfig
 from edge.errors import NearsightError, StorageError
 from edge.ports import Link
-from phone_bridge.access import Access, Device, state_folder, wall_time
+from phone_bridge.access import Access, state_folder, wall_time
 from phone_bridge.certificate import Certificate, given, local_addresses, local_names
 from phone_bridge.door import Serving, is_loopback, place, url_of
 from phone_bridge.guard import BODY_S, Guard, shown_key
+from phone_bridge.keys import Device
+from phone_bridge.pcapng import PacketCapture
 from phone_bridge.refusal import Refusal
+from phone_bridge.xiaozhi_capture import CapturedGlasses, taping
 from phone_bridge.xiaozhi_glasses import XiaozhiGlasses
 from phone_bridge.xiaozhi_ota import PATH, SOCKET, Ota
 from phone_bridge.xiaozhi_socket import Socket
@@ -52,8 +55,10 @@ FULL_RETRY_S = 30
 class XiaozhiStation:
     """Serves wearers of xiaozhi devices; ``open`` begins, ``arrivals`` gives them."""
 
-    def __init__(self, uri: str, serve: ServeConfig | None = None, *, state: Path | None = None) -> None:
-        """``state`` is the folder of the keys, where it is not that of ``serve``.
+    def __init__(
+        self, uri: str, serve: ServeConfig | None = None, *, state: Path | None = None, capture: PacketCapture | None = None
+    ) -> None:
+        """``state`` is the folder of the keys, where it is not that of ``serve``; ``capture`` is where messages go.
 
         Raises UsageError where ``uri`` names no place.
         """
@@ -67,6 +72,7 @@ class XiaozhiStation:
         self._certificate: Certificate | None = None
         self._guard: Guard | None = None
         self._glasses: dict[str, XiaozhiGlasses] = {}
+        self._capture = capture
         self._sockets: dict[Socket, XiaozhiGlasses | None] = {}
         self._arrivals: Channel[Link] = Channel("arrivals", self._serve.wearers)
         self._serving: Serving | None = None
@@ -119,6 +125,8 @@ class XiaozhiStation:
         self._arrivals.close()
         if self._serving is not None:
             await self._serving.end()
+        if self._capture is not None:
+            self._capture.close()
 
     async def arrivals(self) -> AsyncIterator[Link]:
         """Gives the glasses of each wearer whose device opens its first socket."""
@@ -140,7 +148,9 @@ class XiaozhiStation:
         device = self._guard.device(request)
         self._bound(device)
         response = await Socket.upgrade(request)
-        socket = Socket(response, device, request.headers.get("Protocol-Version", ""), self._vision_url(request))
+        version = request.headers.get("Protocol-Version", "")
+        taped = taping(self._capture, response, device, version) if self._capture is not None else None
+        socket = Socket(taped or response, device, version, self._vision_url(request))
         self._sockets[socket] = None
         try:
             hello = await socket.greet()
@@ -149,6 +159,8 @@ class XiaozhiStation:
                 await socket.end(WSCloseCode.TRY_AGAIN_LATER)
                 return response
             self._sockets[socket] = glasses
+            if isinstance(glasses, CapturedGlasses) and taped is not None:
+                glasses.tape_on(taped)
             glasses.attach(socket, hello)
             try:
                 await socket.run(glasses)
@@ -156,6 +168,8 @@ class XiaozhiStation:
                 glasses.detach(socket)
         finally:
             del self._sockets[socket]
+            if taped is not None:
+                taped.tape.close()
         return response
 
     def _vision_url(self, request: web.Request) -> str:
@@ -174,7 +188,8 @@ class XiaozhiStation:
         """Gives a wearer's glasses, new ones on arrival; None where there is no room."""
         glasses = self._glasses.get(wearer)
         if glasses is None and len(self._glasses) < self._serve.wearers and not self._arrivals.closed:
-            glasses = XiaozhiGlasses(wearer, keep=self._serve.keep, uri=f"xiaozhi:{wearer}")
+            kind = XiaozhiGlasses if self._capture is None else CapturedGlasses
+            glasses = kind(wearer, keep=self._serve.keep, uri=f"xiaozhi:{wearer}")
             glasses.on_closed = self._gone
             if self._arrivals.send_nowait(glasses):
                 self._glasses[wearer] = glasses

@@ -4,8 +4,7 @@ The device opens a socket when its wearer calls it, by its own wake word or its 
 we answer (auto), while the button is held (manual), or always (realtime, its echo cancelled there or here). A closed socket is
 how it rests. So the link speaks the session's language: beginning to listen is a tap (or a hold), which calls; beginning again
 after a reply, which the device does by itself in auto mode and we do for it in realtime, is one too, so that a conversation
-needs no second wake word; and when the session falls idle without having answered, because nobody spoke or the wearer said
-"stop", the socket is closed and the device rests.
+needs no second wake word; and when the session falls idle without having answered, the socket is closed and the device rests.
 
 While a socket is open and the device sends no sound, silence stands in its place: a question whose button was let go comes to
 its end, and a call finds the session at the present moment. Older firmware takes pictures on the thread that sends its sound: a
@@ -67,7 +66,8 @@ class XiaozhiGlasses:
         self.wearer = wearer
         self.on_closed: Callable[[XiaozhiGlasses], None] | None = None
         """Called once, when the link is over: closed, or without a socket for longer than ``keep``."""
-        self.closed = False
+        self.closed = self.captured = False
+        self.aside = None
         self._keep = keep
         self._loop = asyncio.get_running_loop()
         self._socket: Socket | None = None

@@ -16,8 +16,8 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from edge.channel import Channel
 from edge.errors import InputError
 from phone_bridge import xiaozhi_wire as wire
-from phone_bridge.access import Device
 from phone_bridge.control import Rate
+from phone_bridge.keys import Device
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +35,30 @@ SEND_S = 5.0
 """Seconds that the device may take to read one of them."""
 WRITE_BYTES = 4096
 """What the operating system has not taken: a second of sound, beyond which a flush could not reach it."""
+ENDS = (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED)
 RATE, FRAME_MS = 24_000, 60
 """What we announce. The sound is encoded at 16 kHz, and Opus is decoded at whatever rate the decoder is made with (RFC 6716
 section 2.1.1); 24 kHz is what the firmware's loudspeakers run at."""
+
+
+class Messages(Protocol):
+    """What carries a connection's messages; aiohttp's WebSocket is it."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+
+    async def receive(self) -> WSMessage:
+        """Gives the next message; one of ``ENDS`` when the connection is over."""
+
+    async def send_str(self, data: str) -> None:
+        """Sends a text."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Sends bytes."""
+
+    async def close(self, *, code: int) -> bool:
+        """Closes; says whether it was open."""
 
 
 class Sink(Protocol):
@@ -53,7 +74,7 @@ class Sink(Protocol):
 class Socket:
     """A connection of one device, from its upgrade to its end."""
 
-    def __init__(self, socket: web.WebSocketResponse, device: Device, version: str, vision_url: str) -> None:
+    def __init__(self, socket: Messages, device: Device, version: str, vision_url: str) -> None:
         """``version`` is what the device's header says of the framing; ``vision_url`` is where it can post pictures."""
         self.device = device
         self.vision_url = vision_url
@@ -98,7 +119,7 @@ class Socket:
         """Hands on what comes, and sends what is given, until the connection ends."""
         sending = asyncio.create_task(self._send_all(), name=f"xiaozhi {self.device.id}")
         try:
-            async for message in self._socket:
+            while (message := await self._socket.receive()).type not in ENDS:
                 if self._rate.flooded(asyncio.get_running_loop().time()):
                     log.warning("device %s floods", self.device.id)
                     self.close_soon(WSCloseCode.POLICY_VIOLATION)

@@ -51,7 +51,13 @@ IMPURE = frozenset(
 """What policy may not use of the standard library: clocks, chance, tasks, threads, files, the network, the process."""
 
 OWNERS: Mapping[str, tuple[str, ...]] = {
-    "av": ("models/clips.py", "edge/cli/masks.py", "phone_bridge/media.py", "phone_bridge/playout.py"),
+    "av": (
+        "models/clips.py",
+        "edge/cli/masks.py",
+        "phone_bridge/media.py",
+        "phone_bridge/playout.py",
+        "phone_bridge/webrtc_replay.py",
+    ),
     "bleak": (
         "phone_bridge/ble.py",
         "phone_bridge/ble_capture.py",
@@ -61,7 +67,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     ),
     "bumble": (),
     "cryptography": ("phone_bridge/certificate.py",),
-    "ctranslate2": ("models/ct2.py", "models/whisper.py"),
+    "ctranslate2": ("models/ct2.py", "models/ct2_translator.py", "models/whisper.py"),
     "cv2": (
         "edge/cli/masks.py",  # PNG, what is drawn on the preview
         "edge/report/media.py",  # thumbnails
@@ -94,6 +100,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     "paho": ("phone_bridge/notify.py",),
     "piper": ("models/piper_worker.py",),  # GPL-3: only the file that runs in a process of its own
     "pocketsphinx": ("models/sphinx.py", "models/spotter.py"),
+    "py3langid": ("models/language_id.py",),
     "pymicro_wakeword": ("models/wake.py",),
     "pywebrtc_audio": ("models/echo.py",),
     "qrcode": ("phone_bridge/invite.py",),
@@ -104,6 +111,8 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
         "models/sam2_graphs.py",
         "models/sam2_torch.py",
     ),
+    "sentencepiece": ("models/ct2_words.py",),
+    "tokenizers": ("models/ct2_words.py",),
     "torch": (
         "models/sam2_attention.py",
         "models/sam2_build.py",

@@ -57,16 +57,16 @@ PUBLIC = {
         "ThingsSeen TrackChanged TurnEnded WatchFired Woke earlier final_heard link_changed"
     ),
     "edge.ports": (
-        "ClipWriter CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link MaskNetwork Notifier Recogniser "
-        "RecogniserStream SceneMeter Segmenter SpeechDecoder Spotter Station Stop TextReader Translator VisionLanguage Voice "
-        "VoiceActivity WakeWord"
+        "Aside ClipWriter CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link MaskNetwork Notifier "
+        "Recogniser RecogniserStream SceneMeter Segmenter SpeechDecoder Spotter Station Stop TextLanguage TextReader "
+        "Translator VisionLanguage Voice VoiceActivity WakeWord"
     ),
     "edge.skill": "Act Asking Eyes Meant Skill",
     "edge.tables": "as_table build merge nearest read_toml",
     "edge.tracks": "Candidates Cues Floats Memories SegmentPrompt Track TrackState View WatchRule Watched",
     "edge.translation": (
-        "Ask InterpretingChanged Party PassedOver Progress SourceHeard TextTranslated TranslateRequest Translated "
-        "TranslationSpoken"
+        "Ask Interpret InterpretingChanged Party PassedOver Progress SourceHeard TextTranslated TranslateRequest "
+        "Translated TranslationSpoken text_translated"
     ),
     "edge.values": (
         "AudioChunk Box CHUNK_SAMPLES Code Condition Detection EngineInfo Exchange Mask Message NS_PER_SAMPLE Pcm Pixels "

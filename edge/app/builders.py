@@ -5,6 +5,8 @@ Imports are lazy: a profile pays only for what it names.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +25,9 @@ from edge.ports import (
     Recogniser,
     SceneMeter,
     Segmenter,
+    TextLanguage,
     TextReader,
+    Translator,
     VisionLanguage,
     Voice,
     VoiceActivity,
@@ -141,6 +145,10 @@ def _espeak(config: Config) -> Voice:
 
 
 def _whisper(config: Config) -> Recogniser:
+    return _streaming_whisper(config, task="transcribe")
+
+
+def _streaming_whisper(config: Config, task: str) -> Recogniser:
     from edge.policy.agreement import LocalAgreement
     from edge.policy.alignatt import AlignAtt
     from edge.runtime.streaming import Streaming, StreamingRecogniser
@@ -157,8 +165,9 @@ def _whisper(config: Config) -> Recogniser:
         threads=chosen.threads,
         languages=entry.languages if entry is not None else (),
     )
-    policy = AlignAtt if chosen.policy == "alignatt" else LocalAgreement
-    settings = Streaming(languages=chosen.languages or (chosen.language,), hotwords=" ".join(chosen.names))
+    policy = functools.partial(AlignAtt if chosen.policy == "alignatt" else LocalAgreement, timed=task == "transcribe")
+    languages = chosen.languages or tuple(tag for tag in (chosen.language,) if tag)
+    settings = Streaming(languages=languages, hotwords=" ".join(chosen.names), task=task)
     return StreamingRecogniser(decoder, policy, Silero(), settings)
 
 
@@ -177,6 +186,71 @@ def _piper(config: Config) -> Voice:
         device=chosen.device,
         threads=chosen.threads,
         time_limit=chosen.time_limit,
+    )
+
+
+def _py3langid(config: Config) -> TextLanguage:
+    from models.language_id import LanguageId
+
+    return LanguageId()
+
+
+def _apertium(config: Config) -> Translator:
+    """Apertium, and for what it lacks the models for single pairs that lie here."""
+    from models.apertium import Apertium
+    from models.apertium_modes import installed
+    from models.packs import Packs
+
+    packs, apertium = _packs(config), Apertium(time_limit=config.translator.time_limit / 2)
+    return Packs(packs if packs and not installed() else [apertium, *packs])
+
+
+def _prompted(config: Config) -> Translator:
+    """A language model of its own: ``build_engines`` shares the session's where there is one."""
+    from edge.runtime.prompted import PromptedTranslator
+
+    return PromptedTranslator(_llama(config), forces=True)
+
+
+def _heard_translated(config: Config) -> Translator:
+    from edge.runtime.heard_translated import HeardTranslated
+
+    return HeardTranslated(config.translator.model or config.recogniser.model)
+
+
+def speech_translator(config: Config) -> Recogniser:
+    """A recogniser that writes English of what it hears: Whisper's task ``translate``."""
+    model = config.translator.model or config.recogniser.model
+    heard = dataclasses.replace(config.recogniser, model=model, languages=(), language="")
+    return _streaming_whisper(dataclasses.replace(config, recogniser=heard), task="translate")
+
+
+def _ctranslate2(config: Config) -> Translator:
+    """Models for single pairs, and the general one for every other."""
+    from models.packs import Packs
+
+    model = config.translator.model
+    return Packs(_packs(config), _pack(model, config) if model else None)
+
+
+def _packs(config: Config) -> list[Translator]:
+    named = config.translator.packs
+    there = (row.entry.name for row in catalogue().rows() if row.state.here and row.entry.pairs)
+    return [_pack(name, config) for name in dict.fromkeys((*named, *there))]
+
+
+def _pack(name: str, config: Config) -> Translator:
+    from models.ct2_translator import Ct2Translator
+
+    chosen, entry = config.translator, catalogue().entries.get(name)
+    folder = Path(name) if Path(name).is_dir() else model_path(name).parent
+    return Ct2Translator(
+        folder,
+        pairs=[tuple(pair.split("-")) for pair in entry.pairs] if entry is not None else (),
+        device=chosen.device,
+        threads=chosen.threads,
+        non_commercial=chosen.non_commercial,
+        licence=entry.licence if entry is not None else "",
     )
 
 
@@ -200,6 +274,13 @@ _HERE: Mapping[str, Mapping[str, Callable[[Config], Any]]] = {
     "detector": {"fastestdet": _fastestdet},
     "segmenter": {"classical": _classical, "sam2-onnx": _sam2_onnx, "sam2-torch": _sam2_torch},
     "vision_language": {"llama-cpp": _llama_vision},
+    "translator": {
+        "apertium": _apertium,
+        "ctranslate2": _ctranslate2,
+        "language-model": _prompted,
+        "whisper": _heard_translated,
+    },
+    "text_language": {"py3langid": _py3langid},
     "voice": {"espeak-ng": _espeak, "piper": _piper},
 }
 

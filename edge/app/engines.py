@@ -7,13 +7,14 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from edge.app.builders import BUILDERS, ENGINES, clips
+from edge.app.builders import BUILDERS, ENGINES, clips, speech_translator
 from edge.app.models import DEFAULT_PROFILE, catalogue, load_config, machine
 from edge.config import Config, EngineConfig
-from edge.errors import ConfigError, EngineMissing, ModelMissing, OutOfMemory
-from edge.ports import Segmenter
+from edge.errors import ConfigError, EngineMissing, LanguageMissing, ModelMissing, OutOfMemory
+from edge.ports import LanguageModel, Segmenter, Translator, Voice
 from edge.runtime.engines import Ears, Engines
 from edge.runtime.lane import Lane
+from edge.runtime.tongues import Tongues
 from edge.tables import nearest
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 OPTIONAL: Mapping[str, str] = {
     "end_of_turn": "the end of a turn is told by time alone",
     "detector": "things have no names",
+    "translator": "nothing is translated",
 }
 """Ports that a session can do without where the model is not on this machine, and what that means."""
 
@@ -85,16 +87,38 @@ def build_engines(config: Config, only: Collection[str] | None = None) -> Engine
 
     Raises ConfigError, ModelMissing, ModelCorrupt, EngineMissing, OutOfMemory.
     """
-    if config.translator.engine != "none":
-        log.warning("translator: %s is not used by this release", config.translator.engine)
     wanted = [port for port in ENGINES if port in Engines.__slots__ and (only is None or port in only)]
-    lanes = {port: lane(port, config) for port in wanted}
+    lanes: dict[str, Any] = {port: lane(port, config) for port in wanted}
     _, too_much = memory_plan(config, only)
     if too_much:
         raise OutOfMemory(f"the profile {config.profile} does not fit: {too_much}")
     if only is None or "clips" in only:
         lanes["clips"] = Lane("clips", lambda: clips(config))
+    if config.translator.engine == "language-model" and lanes.get("language_model") and lanes.get("translator"):
+        lanes["translator"] = _shared_translator(lanes["language_model"])
+    if config.translator.engine == "whisper" and lanes.get("translator"):
+        limit = config.recogniser.time_limit
+        lanes["speech_translator"] = Lane("speech_translator", lambda: speech_translator(config), time_limit=limit)
+    if only is None or "voice" in only:
+        lanes["tongues"] = Tongues(lambda language: tongue(language, config))
     return Engines(ears=Lane("ears", lambda: _ears(config), time_limit=config.voice_activity.time_limit), **lanes)
+
+
+def _shared_translator(model: Lane[LanguageModel]) -> Lane[Translator]:
+    """Makes a translator of the model that answers questions: no second one in memory."""
+    from edge.runtime.prompted import PromptedTranslator
+    from edge.runtime.shared_lane import SharedLane
+
+    return SharedLane("translator", model, lambda engine: PromptedTranslator(engine, forces=True))
+
+
+def tongue(language: str, config: Config) -> Lane[Voice]:
+    """Makes the voice for another language, on a lane of its own. Raises LanguageMissing."""
+    spoken = dataclasses.replace(config, voice=dataclasses.replace(config.voice, language=language, speaker=""))
+    found = lane("voice", spoken)
+    if found is None:
+        raise LanguageMissing(f"the profile {config.profile} has no voice")
+    return found
 
 
 def segmenter(config: Config) -> Segmenter:

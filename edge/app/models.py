@@ -17,7 +17,7 @@ from edge.values import Pixels
 
 DEFAULT_PROFILE = "bundled"
 EXTRA = ("detector", "translator")
-"""Ports that a profile is whole without: one whose model no package index has, one that this release does not use."""
+"""Ports that a profile is whole without: one whose model no package index has, one that few wearers need."""
 
 
 def load_config(profile: str | None = None, file: Path | None = None, changes: Mapping[str, Any] | None = None) -> Config:

@@ -10,14 +10,25 @@ from typing import Any
 from edge.app.models import load_config
 from edge.config import Config, EngineConfig
 from edge.errors import ConfigError, EngineMissing, ModelMissing
-from edge.ports import LanguageModel, Recogniser, VisionLanguage, Voice, WakeWord
-from edge.runtime.fallback import FallbackLanguageModel, FallbackRecogniser, FallbackVision, FallbackVoice, FallbackWake
+from edge.ports import LanguageModel, Recogniser, Translator, VisionLanguage, Voice, WakeWord
+from edge.runtime.fallback import (
+    FallbackLanguageModel,
+    FallbackRecogniser,
+    FallbackTranslator,
+    FallbackVision,
+    FallbackVoice,
+    FallbackWake,
+)
 
 log = logging.getLogger(__name__)
 
 Builder = Callable[[Config], Any]
 
-KEPT: Mapping[str, tuple[str, ...]] = {"wake": ("words",), "language_model": ("n_ctx", "max_tokens", "temperature")}
+KEPT: Mapping[str, tuple[str, ...]] = {
+    "wake": ("words",),
+    "language_model": ("n_ctx", "max_tokens", "temperature"),
+    "translator": ("mine", "theirs", "packs", "policy", "speak", "max_rate", "shorten_behind", "non_commercial"),
+}
 """What the local engine takes from the configuration of the remote one: the rest is its own profile's."""
 
 
@@ -43,6 +54,14 @@ def _openai_chat(config: Config) -> LanguageModel:
 
     chosen = config.language_model
     return OpenAiChat(_url(config, "language_model"), model=chosen.model, key_env=chosen.key_env)
+
+
+def _openai_translator(config: Config) -> Translator:
+    from edge.runtime.prompted import PromptedTranslator
+    from models.openai_chat import OpenAiChat
+
+    chosen = config.translator
+    return PromptedTranslator(OpenAiChat(_url(config, "translator"), model=chosen.model, key_env=chosen.key_env))
 
 
 def _openai_vision(config: Config) -> VisionLanguage:
@@ -87,6 +106,7 @@ REMOTE: Mapping[str, Mapping[str, Builder]] = {
     "recogniser": {"openai": _openai_recogniser, "wyoming": _wyoming_recogniser},
     "language_model": {"openai": _openai_chat},
     "vision_language": {"openai": _openai_vision},
+    "translator": {"openai": _openai_translator},
     "voice": {"openai": _openai_voice, "wyoming": _wyoming_voice},
 }
 """The engines elsewhere that each port can have."""
@@ -96,6 +116,7 @@ _FALLBACKS: Mapping[str, Callable[[Any, Any], Any]] = {
     "recogniser": FallbackRecogniser,
     "language_model": FallbackLanguageModel,
     "vision_language": FallbackVision,
+    "translator": FallbackTranslator,
     "voice": FallbackVoice,
 }
 

@@ -102,7 +102,7 @@ def serve(
     ] = None,
     record: Record = None,
     capture: Annotated[
-        Path | None, typer.Option("--capture", help="Write the packets of a Bluetooth link to this file (btsnoop).")
+        Path | None, typer.Option("--capture", help="Write a link's packets to this file: ble: as btsnoop, others as pcapng.")
     ] = None,
     no_wake: NoWake = False,
     profile: Profile = None,
@@ -164,16 +164,41 @@ def transcribe(
 
 
 @app.command()
-def read(
-    image: Annotated[Path, typer.Argument(help="A picture.")],
+def translate(
+    file: Annotated[Path, typer.Argument(help="Any audio file, or a video.")],
+    to: Annotated[str, typer.Option("--to", help="The language to translate into: es, Spanish.")],
+    source: Annotated[str, typer.Option("--from", help="The language that is spoken; the recogniser's own without it.")] = "",
+    out: Annotated[Path | None, typer.Option("--out", help="Write the spoken translation to a WAV file.")] = None,
+    mix: Annotated[bool, typer.Option("--mix", help="With --out: leave the original under it, quieter.")] = False,
+    captions: Annotated[Path | None, typer.Option("--captions", help="Write both texts as .vtt, .srt, .txt or .json.")] = None,
+    reference: Annotated[Path | None, typer.Option("--reference", help="A translation to measure BLEU and chrF by.")] = None,
+    speech: Annotated[bool, typer.Option("--speech/--no-speech", help="Whether the translation is spoken.")] = True,
+    fast: Fast = False,
     profile: Profile = None,
     config: ConfigFile = None,
     json: Json = False,
 ) -> None:
-    """Reads the text and the codes in a picture, in reading order."""
+    """Translates speech while it is spoken, at its own pace, and says how far behind it was."""
+    from edge.cli.translate import Job
+    from edge.cli.translate import translate as run
+
+    job = Job(file, to, source, out, mix, captions, reference, speech, fast)
+    run(job, profile, config, as_json=json)
+
+
+@app.command()
+def read(
+    image: Annotated[Path, typer.Argument(help="A picture.")],
+    to: Annotated[str, typer.Option("--to", help="The language to translate the text into: es, Spanish.")] = "",
+    source: Annotated[str, typer.Option("--from", help="The language that the text is in; found without it.")] = "",
+    profile: Profile = None,
+    config: ConfigFile = None,
+    json: Json = False,
+) -> None:
+    """Reads the text and the codes in a picture, in reading order, and translates the text if asked to."""
     from edge.cli.read import read as run
 
-    run(image, profile, config, as_json=json)
+    run(image, profile, config, as_json=json, to=to, source=source)
 
 
 @app.command()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edge import app
 from edge.cli.output import Output
 from edge.config import Config
-from edge.errors import ModelMissing, NearsightError, UsageError
+from edge.errors import LanguageMissing, ModelMissing, NearsightError, UsageError
+from edge.policy.languages import name_of, suggested, tag_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,11 @@ def list_models(profile: str | None, *, as_json: bool) -> None:
                 "permissive": entry.permissive,
                 "pinned": entry.pinned,
                 "languages": list(entry.languages),
+                "pairs": list(entry.pairs),
                 "source": entry.source,
             },
             f"{'*' if entry.name in needed else ' '} {entry.name:<33} {row.state.value:<10} {_megabytes(entry.bytes):>10}  "
-            f"{'too large' if fits is False else '':<9} {entry.task:<16} {entry.licence}",
+            f"{'too large' if fits is False else '':<9} {entry.task:<16} {_for(entry)}{entry.licence}",
         )
     for name, made in app.exported_models():
         size = sum(file.bytes for files in made.graphs.values() for file in files.values())
@@ -84,6 +87,15 @@ def list_models(profile: str | None, *, as_json: bool) -> None:
         output.line({**row, "source": source}, f"{mark} {name:<33} {'exported':<10} {_megabytes(size):>10}  {'':<9} {source}")
     if not as_json:
         print(f"\n* needed by the profile {config.profile}; {most / 1e3:.1f} GB of memory here")
+
+
+def _for(entry: Any) -> str:
+    """Tells of a translator between which languages."""
+    if entry.task != "translator":
+        return ""
+    many = f"{len(entry.languages)} languages" if entry.languages else "languages not known"
+    many = "many languages" if "mul" in entry.languages else many
+    return f"{', '.join(entry.pairs) or many}  "
 
 
 def _megabytes(size: int) -> str:
@@ -118,6 +130,48 @@ def pull(names: list[str], profile: str | None, agreed: Agreed = NOTHING, *, as_
         for earlier in failed[:-1]:
             print(f"nearsight: {earlier.text}", file=sys.stderr)
         raise failed[-1]
+
+
+APERTIUM = "apertium"
+MODELS = "ctranslate2"
+
+
+def pull_pair(pair: str, engine: str, agreed: Agreed = NOTHING, *, as_json: bool) -> None:
+    """Fetches what translates between two languages; without ``engine`` it names Debian's package where there is one."""
+    source, target = languages_of(pair)
+    offer = app.catalogue().offer(source, target)
+    if engine not in ("", APERTIUM, MODELS):
+        raise UsageError(f"--engine: {engine!r} is none of {APERTIUM}, {MODELS}")
+    names = [] if engine == APERTIUM else list(offer.models)
+    if engine == APERTIUM and not offer.debian or engine == MODELS and not names:
+        other = f"--engine {MODELS if engine == APERTIUM else APERTIUM}"
+        raise LanguageMissing(f"{pair}: nothing for {engine}: say {other}")
+    output = Output(as_json=as_json)
+    entries = [app.catalogue().find(name) for name in names]
+    size = sum(entry.bytes for entry in entries)
+    if offer.debian and engine != MODELS:
+        instead = f"; a network of {_megabytes(size)} instead: --engine {MODELS}" if names else ""
+        row = {"pair": f"{offer.source}-{offer.target}", "engine": APERTIUM, "debian": offer.debian, "here": offer.debian_here}
+        how = f"is here ({offer.debian})" if offer.debian_here else f"has it: sudo apt-get install {offer.debian}"
+        output.line(row, f"{pair}: Debian's Apertium {how}{instead}")
+        return
+    what = ", ".join(f"{entry.name} {_megabytes(entry.bytes)}" for entry in entries)
+    through = f" through {name_of(offer.through)}" if offer.through else ""
+    print(f"nearsight: {pair}{through}: {what}", file=sys.stderr)
+    pull(names, None, agreed, as_json=as_json)
+    key = f"packs = {names}".replace("'", '"') if all(entry.pairs for entry in entries) else f'model = "{names[0]}"'
+    print(f'nearsight: in the configuration: [translator] engine = "{MODELS}", {key}', file=sys.stderr)
+
+
+def languages_of(pair: str) -> tuple[str, str]:
+    """Gives the tags of ``es-en``, ``spanish-english`` or ``pt-BR:zh-TW``. Raises UsageError, LanguageMissing."""
+    source, colon, target = pair.partition(":" if ":" in pair else "-")
+    if not (source and colon and target) or (":" not in pair and "-" in target):
+        raise UsageError(f"--translate: {pair!r} is no pair of languages: it looks like es-en, or pt-BR:zh-TW")
+    for name in (source, target):
+        if not tag_of(name) and suggested(name):
+            raise LanguageMissing(f"unknown language {name!r}: did you mean {suggested(name)!r}?")
+    return tag_of(source) or source, tag_of(target) or target
 
 
 def _asked(names: list[str], agreed: Agreed, *, as_json: bool) -> Agreed:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge.cli.options import Json, Profile
+from edge.errors import UsageError
 
 models_app = typer.Typer(help="Lists, fetches, checks, carries and exports the models.", no_args_is_help=True)
 
@@ -28,12 +29,25 @@ def models_pull(
         str, typer.Option("--trust", help="Whose hashes to take where the catalogue has none: latest, or a commit.")
     ] = "",
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="Agree to licences with conditions.")] = False,
+    translate: Annotated[
+        str, typer.Option("--translate", help="What translates between two languages, such as es-en, instead of names.")
+    ] = "",
+    engine: Annotated[
+        str,
+        typer.Option("--engine", help="With --translate: apertium or ctranslate2; by default Apertium where Debian has it."),
+    ] = "",
     json: Json = False,
 ) -> None:
     """Fetches models, checks their hashes, goes on after a cut."""
     from edge.cli import models
 
-    models.pull(names or [], profile, models.Agreed(trust, accept_licence), as_json=json)
+    agreed = models.Agreed(trust, accept_licence)
+    if not translate:
+        models.pull(names or [], profile, agreed, as_json=json)
+    elif names or profile:
+        raise UsageError("--translate stands alone: pull models by name, or a profile's, on their own")
+    else:
+        models.pull_pair(translate, engine, agreed, as_json=json)
 
 
 @models_app.command("export")

@@ -20,6 +20,8 @@ from edge.household import Household, Watcher, local_time
 from edge.ports import Link, Station
 from edge.runtime.session import Session
 
+CAPTURED = ("ble:", "webrtc:", "xiaozhi:")
+"""Links whose packets can be written down."""
 OWNER = "me"
 """The wearer whom the first invitation is for."""
 
@@ -75,7 +77,7 @@ def run(
 ) -> None:
     """Serves every link and everybody who comes, until all links have ended or Ctrl-C.
 
-    ``capture`` is the file for the packets of the one link over Bluetooth.
+    ``capture`` is the file for the packets of the one link of which a capture can be kept.
     """
     changes: dict[str, Any] = {"turns": {"wake": wake}}
     if record is not None:
@@ -85,9 +87,9 @@ def run(
     if not uris:
         raise UsageError("no link: give --link URI, or links = [...] in the configuration")
     output = Output(as_json=as_json)
-    bluetooth = [uri for uri in uris if uri.startswith("ble:")]
-    if capture is not None and len(bluetooth) != 1:
-        raise UsageError(f"--capture is for one link over Bluetooth: there are {len(bluetooth)}")
+    fit = [uri for uri in uris if uri.startswith(CAPTURED)]
+    if capture is not None and len(fit) != 1:
+        raise UsageError(f"--capture is for one link ({' '.join(CAPTURED)}), and there are {len(fit)}")
     opened = [app.open_link(uri, **_options(uri, config, capture)) for uri in uris]
     _until_stopped(_run(config, opened, output))
 
@@ -112,9 +114,10 @@ def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def _options(uri: str, config: Config, capture: Path | None) -> dict[str, Any]:
-    if capture is not None and uri.startswith("ble:"):
-        return {"capture": capture, "began": local_time().timestamp()}
-    return {"serve": config.serve} if uri.startswith(("webrtc:", "xiaozhi:")) else {}
+    options: dict[str, Any] = {"serve": config.serve} if uri.startswith(("webrtc:", "xiaozhi:")) else {}
+    if capture is not None and uri.startswith(CAPTURED):
+        options |= {"capture": capture, "began": local_time().timestamp()}
+    return options
 
 
 async def _run(config: Config, opened: Sequence[Link | Station], output: Output) -> None:
@@ -127,8 +130,8 @@ async def _run(config: Config, opened: Sequence[Link | Station], output: Output)
 
 
 async def _attend(household: Household, station: Station) -> None:
-    await station.open()
     try:
+        await station.open()
         _invite(station.invite("wearer", OWNER), station)
         await household.attend(station)
     finally:

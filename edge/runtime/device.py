@@ -11,7 +11,7 @@ from edge.channel import Channel, Overflow
 from edge.clock import MediaClock
 from edge.errors import LinkError
 from edge.events import Event
-from edge.policy.echo import Reference
+from edge.policy.echo import Loudspeakers, Reference
 from edge.ports import Link
 from edge.values import NS_PER_SAMPLE, AudioChunk, Condition, Pcm, VideoFrame, samples
 
@@ -59,15 +59,16 @@ class Device:
         lost: Callable[[LinkError], None],
     ) -> None:
         self.link = link
-        self.captured: bool = getattr(link, "captured", False)
+        self.captured = link.captured
         """Whether the link writes down what it carries."""
         self.recording: Recording | None = None
         self.microphone: Channel[AudioChunk] = Channel("microphone", MICROPHONE, Overflow.DROP_OLDEST)
         self.camera: Channel[VideoFrame] = Channel("camera", 2, Overflow.DROP_OLDEST)
         self.condition = Condition(sink_delay_s=link.sink_delay_s)
         """How the glasses are."""
-        self.reference = Reference()
-        """What they play, on the microphone's media time."""
+        self._glasses, self._aside = Reference(), Reference()
+        self.reference = Loudspeakers(self._glasses, self._aside)
+        """What they play, and the loudspeaker turned to somebody else, on the microphone's media time."""
         self._tapped = tapped
         self._changed = changed
         self._tell_lost = lost
@@ -108,15 +109,27 @@ class Device:
     def play(self, pcm: Pcm) -> None:
         """Hands 20 ms to the loudspeaker."""
         now = self.now_ns() // NS_PER_SAMPLE
-        self.reference.played(pcm, now + samples(max(0.0, self.condition.sink_delay_s - EARLY_S)))
+        self._glasses.played(pcm, now + samples(max(0.0, self.condition.sink_delay_s - EARLY_S)))
         if self.recording is not None:
             self.recording.played(pcm, now)
         self.link.play(pcm)
 
     def flush(self) -> int:
         """Drops what the loudspeaker was given and nobody can have heard; gives the number of samples."""
-        self.reference.flushed(self.now_ns() // NS_PER_SAMPLE)
+        self._glasses.flushed(self.now_ns() // NS_PER_SAMPLE)
         return self.link.flush()
+
+    def play_aside(self, pcm: Pcm) -> None:
+        """Hands 20 ms to the loudspeaker that is turned to somebody else; where there is none any more they are lost."""
+        if (aside := self.link.aside) is not None:
+            now = self.now_ns() // NS_PER_SAMPLE
+            self._aside.played(pcm, now + samples(max(0.0, aside.sink_delay_s - EARLY_S)))
+            aside.play(pcm)
+
+    def flush_aside(self) -> int:
+        """The same as ``flush``, of the other loudspeaker."""
+        self._aside.flushed(self.now_ns() // NS_PER_SAMPLE)
+        return aside.flush() if (aside := self.link.aside) is not None else 0
 
     async def _linked(self, pump: Coroutine[Any, Any, None]) -> None:
         """Runs one stream of the link. All of them break together, which is told once."""

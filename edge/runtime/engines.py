@@ -25,7 +25,9 @@ from edge.ports import (
     SceneMeter,
     Segmenter,
     Spotter,
+    TextLanguage,
     TextReader,
+    Translator,
     VisionLanguage,
     Voice,
     VoiceActivity,
@@ -33,8 +35,11 @@ from edge.ports import (
 )
 from edge.runtime.fallback import server_of
 from edge.runtime.lane import Lane
+from edge.runtime.tongues import Tongues
 from edge.values import AudioChunk, EngineInfo, Pcm, Prompt, samples
 
+LATER: Final = ("translator", "speech_translator", "text_language")
+"""Ports whose engines are not loaded with the others."""
 AGAIN: Final = samples(5.0)
 """How much sound the subtractor hears once more for a single word: by then it knows the path better, above all early on."""
 
@@ -213,10 +218,16 @@ class Engines:
     vision_language: Lane[VisionLanguage] | None = None
     clips: Lane[ClipWriter] | None = None
     voice: Lane[Voice] | None = None
+    translator: Lane[Translator] | None = None
+    speech_translator: Lane[Recogniser] | None = None
+    """A recogniser that writes English of what it hears; where there is one it hears what is to be translated."""
+    tongues: Tongues | None = None
+    """Voices for other languages than the wearer's."""
+    text_language: Lane[TextLanguage] | None = None
 
     def lanes(self) -> tuple[Lane[Any], ...]:
         """All lanes there are."""
-        found = (getattr(self, item.name) for item in fields(self))
+        found = (getattr(self, item.name) for item in fields(self) if item.name != "tongues")
         return tuple(lane for lane in found if lane is not None)
 
     def remotes(self) -> dict[str, str]:
@@ -226,11 +237,14 @@ class Engines:
         return {port: server for port, server in found.items() if server}
 
     async def open(self, but: Collection[str] = ()) -> None:
-        """Loads every engine but those named, one after the other; what was loaded is freed again when one fails."""
+        """Loads every engine but those named, one after the other; what was loaded is freed again when one fails.
+
+        Those of ``LATER`` are loaded when they are first asked: few sessions have a use for them.
+        """
         opened: list[Lane[Any]] = []
         try:
             for lane in self.lanes():
-                if lane.name not in but:
+                if lane.name not in but and lane.name not in LATER:
                     await _open(lane)
                     opened.append(lane)
         except BaseException:
@@ -245,6 +259,8 @@ class Engines:
 
     async def close(self) -> None:
         """Frees every engine."""
+        if self.tongues is not None:
+            await self.tongues.close()
         for lane in reversed(self.lanes()):
             await lane.close()
 

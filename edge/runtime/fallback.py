@@ -15,9 +15,10 @@ from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 
-from edge.errors import EngineError, ModelError, RemoteFailed, RemoteRefused, RemoteRejected
+from edge.errors import EngineError, LanguageMissing, ModelError, RemoteFailed, RemoteRefused, RemoteRejected
 from edge.policy.breaker import Breaker, Circuit
-from edge.ports import Engine, LanguageModel, Recogniser, RecogniserStream, Stop, VisionLanguage, Voice, WakeWord
+from edge.ports import Engine, LanguageModel, Recogniser, RecogniserStream, Stop, Translator, VisionLanguage, Voice, WakeWord
+from edge.translation import TranslateRequest
 from edge.values import EngineInfo, Pcm, Pixels, Prompt, SpeechChunk, Transcript, VoiceStyle, samples
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,16 @@ KEPT: Final = samples(60.0)
 """How much of an utterance is kept for the local recogniser: turn-taking ends it far earlier."""
 
 
-class Fallback(Generic[E]):
+class Away:
+    """An engine that may send what it is given to a server."""
+
+    @property
+    def server(self) -> str:
+        """``HOST:PORT`` that is sent to now; empty while it stays in this process."""
+        raise NotImplementedError
+
+
+class Fallback(Away, Generic[E]):
     """Two engines of a port. ``local`` is None where there is none; ``clock`` counts seconds."""
 
     def __init__(
@@ -162,6 +172,23 @@ class FallbackVision(Fallback[VisionLanguage]):
         return self._each(lambda model: model.answer(pictures, prompt, stop, schema), stop)
 
 
+class FallbackTranslator(Fallback[Translator]):
+    """A translator elsewhere. A sentence that broke off is translated again, whole."""
+
+    @property
+    def forces(self) -> bool:
+        """Whether both do: which of them answers is known afterwards."""
+        return self._remote.forces and (self._local is None or self._local.forces)
+
+    def missing(self, source: str, target: str) -> str:
+        """What the remote engine lacks; the local one may have fewer languages."""
+        return self._remote.missing(source, target)
+
+    def translate(self, request: TranslateRequest, stop: Stop) -> Iterator[str]:
+        """Gives the translation."""
+        return self._each(lambda engine: engine.translate(request, stop), stop)
+
+
 class FallbackVoice(Fallback[Voice]):
     """A voice elsewhere. A sentence that broke off is said again, whole, by the local voice: half of one says nothing."""
 
@@ -193,26 +220,41 @@ class FallbackWake(Fallback[WakeWord]):
                 engine.reset()
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an utterance was begun with."""
+
+    phrases: Sequence[str]
+    languages: Sequence[str]
+
+    def stream(self, engine: Recogniser) -> RecogniserStream:
+        return engine.stream(phrases=self.phrases, languages=self.languages)
+
+
 class FallbackRecogniser(Fallback[Recogniser]):
     """A recogniser elsewhere. What was said is kept until the final, so that the local one can hear all of it."""
 
     def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
-        """Begins an utterance."""
-        return _FallbackStream(self, phrases)
+        """Begins an utterance. Raises LanguageMissing where the engine that is asked now knows none of ``languages``."""
+        return _FallbackStream(self, _Wanted(phrases, languages))
 
-    def begin(self, phrases: Sequence[str]) -> tuple[RecogniserStream, bool]:
+    def begin(self, wanted: _Wanted) -> tuple[RecogniserStream, bool]:
         """Gives a stream of the engine that is asked now, and whether it is the remote one."""
         if self._asks():
             try:
-                return self._remote.stream(phrases=phrases), True
+                return wanted.stream(self._remote), True
             except RemoteFailed as error:
-                return self.take_over(error, phrases), False
+                return self.take_over(error, wanted), False
         assert self._local is not None
-        return self._local.stream(phrases=phrases), False
+        return wanted.stream(self._local), False
 
-    def take_over(self, error: RemoteFailed, phrases: Sequence[str], stop: Stop | None = None) -> RecogniserStream:
-        """Gives a stream of the local engine. Raises the error where there is none."""
-        return self._failed(error, stop).stream(phrases=phrases)
+    def take_over(self, error: RemoteFailed, wanted: _Wanted, stop: Stop | None = None) -> RecogniserStream:
+        """Gives a stream of the local engine. Raises the error where there is none, or where it has not the language."""
+        local = self._failed(error, stop)
+        try:
+            return wanted.stream(local)
+        except LanguageMissing:
+            raise error from None
 
     def worked(self) -> None:
         """The remote engine gave a final."""
@@ -222,12 +264,12 @@ class FallbackRecogniser(Fallback[Recogniser]):
 class _FallbackStream:
     """One utterance, with the remote engine until it fails."""
 
-    def __init__(self, owner: FallbackRecogniser, phrases: Sequence[str]) -> None:
+    def __init__(self, owner: FallbackRecogniser, wanted: _Wanted) -> None:
         self._owner = owner
-        self._phrases = phrases
+        self._wanted = wanted
         self._kept: list[Pcm] = []
         self._length = 0
-        self._stream, self._away = owner.begin(phrases)
+        self._stream, self._away = owner.begin(wanted)
 
     def accept(self, pcm: Pcm) -> Transcript | None:
         """Takes the next sound; gives a new partial when it has changed."""
@@ -261,7 +303,7 @@ class _FallbackStream:
 
     def _turn_to_local(self, error: RemoteFailed, stop: Stop | None = None) -> Transcript | None:
         """Hands everything said so far to the local engine; gives its partial."""
-        fresh = self._owner.take_over(error, self._phrases, stop)
+        fresh = self._owner.take_over(error, self._wanted, stop)
         self._stream.close()
         self._stream, self._away = fresh, False
         sound = np.concatenate(self._kept) if self._kept else np.zeros(0, np.int16)
@@ -271,4 +313,4 @@ class _FallbackStream:
 
 def server_of(engine: object) -> str:
     """Gives the ``HOST:PORT`` that an engine sends to now, empty for one of this process. Costs nothing, unlike ``info``."""
-    return engine.server if isinstance(engine, Fallback) else ""
+    return engine.server if isinstance(engine, Away) else ""

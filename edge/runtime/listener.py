@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,11 +20,12 @@ from edge.channel import Channel
 from edge.config import Config
 from edge.errors import EngineError, EngineHung
 from edge.events import PartialHeard
-from edge.policy.echo import FLOOR_DB, EchoGate, Reference, level_db
+from edge.policy.echo import FLOOR_DB, EchoGate, Loudspeakers, level_db
 from edge.policy.interruption import Verdict
 from edge.policy.signals import BargedIn, Began, Called, Ended, GaveUp, Hinted, Paused, Released, Resumed, Said, Signal, State
 from edge.policy.turns import TurnPolicy
-from edge.ports import EndOfTurn, RecogniserStream, Stop
+from edge.ports import EndOfTurn, RecogniserStream
+from edge.runtime.attempt import Attempt
 from edge.runtime.engines import Engines, Heard
 from edge.runtime.lane import Lane
 from edge.values import NS_PER_SAMPLE, SAMPLE_RATE, AudioChunk, Pcm, Transcript, Word, samples
@@ -41,26 +42,6 @@ SHORT_S = 0.9
 """Seconds of speech that may be a spotted word alone: longer speech is for the recogniser."""
 TURN_MEMORY = samples(8.0)
 """The end-of-turn model judges at most the last 8 s."""
-
-
-@dataclass(eq=False)
-class Attempt:
-    """A question that may have ended: begun at a hint of silence, then confirmed or thrown away."""
-
-    last: int
-    """One past the last sample of speech."""
-    began: int
-    """First sample of the question."""
-    stop: Stop = field(default_factory=Stop)
-    transcript: Transcript | None = None
-    confirmed: bool = False
-    dropped: bool = False
-    spotting: asyncio.Task[None] | None = None
-    """Looks for a single word in what was said over a reply."""
-    understood_at: float | None = None
-    """Loop time of the final transcript."""
-    ended_at: float | None = None
-    """Loop time of the endpoint."""
 
 
 class Owner(Protocol):
@@ -109,7 +90,7 @@ class Owner(Protocol):
 class Listener:
     """Runs the policy over the microphone's sound. ``run`` is one task, ``recognise`` another."""
 
-    def __init__(self, config: Config, engines: Engines, owner: Owner, reference: Reference, phrases: Sequence[str]) -> None:
+    def __init__(self, config: Config, engines: Engines, owner: Owner, reference: Loudspeakers, phrases: Sequence[str]) -> None:
         self.policy = TurnPolicy(config.turns)
         self.commands: Channel[_Begin | _Sound | _Final] = Channel("recogniser", 4096)
         self.now = 0
@@ -120,6 +101,8 @@ class Listener:
         """Level of the newest sound, dB of full scale: without the echo, and as it came."""
         self.voice = 0.0
         """The newest voice-activity probability that was let through."""
+        self.overhear: Callable[[Heard], None] | None = None
+        """Takes the sound while nobody asks the assistant anything: whoever translates what is said."""
         self._reference = reference
         self._gate = EchoGate(config.echo.margin_db, subtracted=config.echo.subtract)
         self._engines = engines
@@ -153,7 +136,7 @@ class Listener:
             return
         if self._unheard and self._unheard[-1].end != chunk.start:  # the glasses were away: what came before stands alone
             self._unheard.clear()
-        voice = self.policy.wants_voice
+        voice = self.policy.wants_voice or self.overhear is not None
         self._unheard.append(chunk)
         if not voice and len(self._unheard) < IDLE_CHUNKS:
             return
@@ -177,12 +160,16 @@ class Listener:
     def _judge_heard(self, heard: Heard, end: int, *, gated: bool) -> None:
         if heard.wake is not None:
             self.act(self.policy.call(heard.wake, end))
+        believed = []
         for window in heard.windows:
             self.voice = window.probability
             if gated:
                 levels = window.near_db, window.plain_db, window.far_db
                 self.voice = self._gate.judge(window.probability, *levels, window.start, window.end)
+            believed.append(replace(window, probability=self.voice))
             self.act(self.policy.window(self.voice, window.start, window.end))
+        if self.overhear is not None and self.policy.state is State.IDLE:
+            self.overhear(replace(heard, windows=tuple(believed)))
 
     def _keep(self, sound: AudioChunk) -> None:
         self._ring.append(sound)

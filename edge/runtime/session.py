@@ -43,23 +43,28 @@ from edge.policy.router import Route, Router
 from edge.policy.signals import Said, State
 from edge.ports import Link, Notifier
 from edge.runtime.aside import chime, say
+from edge.runtime.attempt import Attempt
 from edge.runtime.device import Device, Recording
 from edge.runtime.elsewhere import Elsewhere
 from edge.runtime.engines import Engines
 from edge.runtime.eyes import SessionEyes
-from edge.runtime.listener import Attempt, Listener
+from edge.runtime.interpreting import Interpreting
+from edge.runtime.listener import Listener
+from edge.runtime.marks import Marks
 from edge.runtime.measures import Measures, measure
 from edge.runtime.sight import Sight
 from edge.runtime.speaker import Speaker
-from edge.runtime.turn import Marks, Turn
+from edge.runtime.turn import Turn
 from edge.runtime.watching import Watching
 from edge.skill import Act, Meant, Skill
+from edge.translation import text_translated
 from edge.values import (
     NS_PER_SAMPLE,
     SAMPLE_RATE,
     Condition,
     Exchange,
     Prompt,
+    TextLine,
     Transcript,
     VideoFrame,
     VoiceStyle,
@@ -67,6 +72,11 @@ from edge.values import (
 )
 
 log = logging.getLogger(__name__)
+
+TYPED = "ask:"
+"""How a tap begins that brings the words of a page's button."""
+
+SHOWN_ONLY = "These glasses have no loudspeaker: replies are shown only."
 
 
 class Session:
@@ -132,6 +142,18 @@ class Session:
         )
         phrases = tuple(commands(phrase for skill in skills for phrase in skill.phrases))
         self.listener = Listener(config, engines, self, self.device.reference, phrases)
+        self.interpreting = Interpreting(
+            config,
+            engines,
+            self.device,
+            self.listener,
+            self.speaker,
+            style=lambda: self.style,
+            emit=self.emit,
+            failed=self.failed,
+            tell=self._tell,
+            now_ns=self.now_ns,
+        )
         self._elsewhere = Elsewhere(engines, emit=self.emit, tell=self._tell, now_ns=self.now_ns)
         self._turn: Turn | None = None
         self._turns = 0
@@ -160,6 +182,7 @@ class Session:
                     group.create_task(self.sight.run(self.device.camera)),
                     group.create_task(self.eyes.run()),
                     group.create_task(self.watching.run()),
+                    group.create_task(self.interpreting.run()),
                     group.create_task(self.device.look()),
                     group.create_task(self.device.feel()),
                     group.create_task(self.device.attend()),
@@ -282,6 +305,11 @@ class Session:
 
     def _tapped(self, name: str) -> None:
         policy, now = self.listener.policy, self.listener.now
+        if self.interpreting.pushed(name):
+            return
+        if name.startswith(TYPED):
+            self._answer_now(name.removeprefix(TYPED), "text")
+            return
         match name:
             case "tap" | "hold" if policy.state is State.MUTED:
                 self.unmute()
@@ -294,7 +322,7 @@ class Session:
 
     def _condition(self, condition: Condition) -> None:
         before, self.device.condition = self.device.condition, condition
-        self.speaker.sink_delay_s = condition.sink_delay_s
+        self.speaker.sink_delay_s, self.speaker.silent = condition.sink_delay_s, condition.silent
         self.listener.cancelling = not condition.echo_cancelled
         self.sight.patience_s = condition.photo_s
         if (before.device, before.echo_cancelled) != (condition.device, condition.echo_cancelled) and self._group is not None:
@@ -306,6 +334,8 @@ class Session:
             self.speaker.release("absent")
         if replace(condition, sink_delay_s=before.sink_delay_s) != before:  # the delay moves all the time
             self.emit(link_changed(condition, self.now_ns()))
+        if condition.silent and not before.silent:
+            self.emit(Notice(t_ns=self.now_ns(), code="no_loudspeaker", text=SHOWN_ONLY))
 
     def unmute(self) -> None:
         """Microphone and camera on again."""
@@ -318,6 +348,7 @@ class Session:
 
     def called(self, by: str) -> None:
         """The wearer called: the camera's pictures begin to matter."""
+        self.interpreting.called()
         self.emit(Woke(t_ns=self.now_ns(), by=by))
         self.device.link.snap()
         self.sight.prefetch(self.now_ns())
@@ -496,7 +527,7 @@ class Session:
     def _close(self, turn: Turn) -> None:
         heard = turn.heard
         if turn.confirmed:
-            self._history.add(Exchange(turn.transcript, heard, turn.answer))
+            self._history.add(Exchange(turn.transcript, turn.answer if turn.playback.silent else heard, turn.answer))
         ended = TurnEnded(
             t_ns=self.now_ns(),
             turn=turn.number,
@@ -552,6 +583,10 @@ class Session:
         path = self.device.recording.photo(frame) if self.device.recording is not None else ""
         self.emit(PhotoTaken(t_ns=self.now_ns(), path=path))
         return path
+
+    def overlay(self, frame: VideoFrame, language: str, lines: Sequence[tuple[TextLine, str]]) -> None:
+        """Tells of translated text where it stands."""
+        self.emit(text_translated(frame, language, lines, self.now_ns()))
 
     def wall_time(self) -> datetime:
         """Local time."""

@@ -38,6 +38,8 @@ class Playback:
         self.finished = asyncio.Event()
         """Set when the last sample was heard, or the playback was cut."""
         self.cut = False
+        self.silent = False
+        """Whether it was played where there is no loudspeaker."""
         self.on_first: Callable[[], None] | None = None
         self._bound = bound
         self._chunks: deque[Pcm] = deque()
@@ -80,8 +82,8 @@ class Playback:
         self._changed.set()
 
     def heard(self) -> str:
-        """The text whose words were wholly played."""
-        return heard(self._utterances, self.played)
+        """The text whose words were wholly played; none of it where nobody could hear them."""
+        return "" if self.silent else heard(self._utterances, self.played)
 
     @property
     def waiting(self) -> int:
@@ -155,6 +157,8 @@ class Speaker:
     def __init__(self, play: Callable[[Pcm], None], flush: Callable[[], int], *, sink_delay_s: float = 0.0) -> None:
         self.sink_delay_s = sink_delay_s
         """Seconds from ``play`` until the sound is heard."""
+        self.silent = False
+        """Whether there is no loudspeaker. What is played keeps its pace, for those who read along."""
         self._play = play
         self._flush = flush
         self._queue: Channel[Playback] = Channel("speaker", 8)
@@ -231,6 +235,7 @@ class Speaker:
                 due = now
             if playback.first_at is None:
                 playback.first_at = now + self.sink_delay_s
+                playback.silent = self.silent
                 if playback.on_first is not None:
                     playback.on_first()
             self._play(pcm if len(pcm) == CHUNK_SAMPLES else np.pad(pcm, (0, CHUNK_SAMPLES - len(pcm))))

@@ -19,8 +19,8 @@ from typing import Final
 
 import numpy as np
 
-from edge.decoding import Decoded
-from edge.errors import UsageError
+from edge.decoding import Decoded, DecodeRequest
+from edge.errors import LanguageMissing
 from edge.policy.settling import StreamingPolicy, Told, joined, shifted
 from edge.policy.speech_guards import Guards, VoiceGate, believed, length, worth_decoding
 from edge.ports import RecogniserStream, SpeechDecoder, Stop, VoiceActivity
@@ -47,6 +47,8 @@ class Streaming:
     """BCP 47 tags: one is held to; of several the likeliest is found; with none every language of the decoder is possible."""
     hotwords: str = ""
     """Names that may occur, separated by blanks: the wearer's own list."""
+    task: str = "transcribe"
+    """``transcribe``, or ``translate`` for English words of speech in any language; its policy is then not ``timed``."""
     first_s: float = 0.3
     """Seconds of speech before the first decode of a run, and between two as long as nothing was heard in it."""
     update_s: float = 1.0
@@ -59,7 +61,8 @@ class Streaming:
 class StreamingRecogniser:
     """Implements ``edge.ports.Recogniser`` over a ``SpeechDecoder`` and a policy for each run of speech.
 
-    A transcript's confidence is the mean of its words'. In a partial, ``settled`` words stand for good.
+    A transcript's confidence is the mean of its words'. In a partial, ``settled`` words stand for good. Its language is the one
+    that was spoken, in a translation too.
     """
 
     def __init__(
@@ -88,14 +91,16 @@ class StreamingRecogniser:
         return self.decoder.info
 
     def open(self) -> None:
-        """Loads decoder and voice activity. Raises what they raise, and UsageError for a language that the decoder lacks."""
+        """Loads decoder and voice activity.
+
+        Raises what they raise, LanguageMissing for a language that the decoder lacks, UsageError for such a task.
+        """
         self.decoder.open()
         if self.voice is not None:
             self.voice.open()
-        known = {_primary(tag) for tag in self.decoder.languages}
-        for tag in self.settings.languages:
-            if _primary(tag) not in known:
-                raise UsageError(f"{self.info.name} {self.info.model} knows no {tag!r}: it has {', '.join(sorted(known))}")
+        self._check(self.settings.languages)
+        if self.settings.task != "transcribe":  # without any sound: what it cannot do is told now, not in an utterance
+            self.decoder.decode(np.zeros(0, np.int16), DecodeRequest(task=self.settings.task), Stop())
 
     def close(self) -> None:
         """Frees both."""
@@ -104,10 +109,23 @@ class StreamingRecogniser:
             self.voice.close()
 
     def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
-        """Begins an utterance. ``phrases`` are not used: a list of commands as hotwords makes Whisper hear commands."""
+        """Begins an utterance. ``phrases`` are not used: a list of commands as hotwords makes Whisper hear commands.
+
+        Of several ``languages`` the likeliest is found from the first words on: two speakers take turns, and what the last one
+        spoke tells nothing of the next. Raises LanguageMissing.
+        """
+        self._check(languages)
         if self.voice is not None:
             self.voice.reset()
-        return _Stream(self)
+        return _Stream(self, tuple(languages))
+
+    def _check(self, languages: Sequence[str]) -> None:
+        known = {_primary(tag) for tag in self.decoder.languages}
+        for tag in languages:
+            if _primary(tag) not in known:
+                more = " (run nearsight models pull faster-whisper-small for others)" if len(known) == 1 else ""
+                has = ", ".join(sorted(known))
+                raise LanguageMissing(f"{self.info.name} {self.info.model} knows no {tag!r}: it has {has}{more}")
 
 
 @dataclass
@@ -130,16 +148,19 @@ class _Run:
 class _Stream:
     """One utterance."""
 
-    def __init__(self, engine: StreamingRecogniser) -> None:
+    def __init__(self, engine: StreamingRecogniser, languages: tuple[str, ...]) -> None:
         self._engine = engine
         self._settings = engine.settings
+        self._wanted = languages or tuple(engine.settings.languages)
+        self._turns = len(languages) > 1
         self._sound = _Sound()
         self._gate = VoiceGate()
         self._judged = 0
         self._run: _Run | None = None
         self._closed: list[Word] = []
         self._cost = 0
-        self._language = engine.settings.languages[0] if len(engine.settings.languages) == 1 else ""
+        self._language = self._wanted[0] if len(self._wanted) == 1 else ""
+        self._spoken = self._language
         self._news = False  # whether what can be told may have changed
         self._shown = "", 0
         self._final: Transcript | None = None
@@ -264,12 +285,14 @@ class _Stream:
             pcm = np.concatenate([pcm, np.zeros(BEHIND, np.int16)])
         request = replace(
             ask.request,
+            task=self._settings.task,
             language=self._tell_language(pcm, length(spans), stop),
             hotwords="" if ask.request.prefix else self._settings.hotwords,
             thorough=last,
         )
         began = engine.clock()
         decoded = believed(engine.decoder.decode(pcm, request, stop), spans, size, guards)
+        self._spoken = request.language or decoded.language
         attended = engine.decoder.attend(pcm, decoded, stop) if run.policy.attends else None
         self._cost = samples(engine.clock() - began)
         return decoded, attended
@@ -279,10 +302,10 @@ class _Stream:
 
         Before that it is the last utterance's, for a short command tells little of its language.
         """
-        engine, wanted = self._engine, self._settings.languages
+        engine, wanted = self._engine, self._wanted
         if self._language:
             return self._language
-        if voiced < IDENTIFY and (engine.language or not wanted):
+        if voiced < IDENTIFY and not self._turns and (engine.language or not wanted):
             return engine.language
         likely = [tag for tag, _ in engine.decoder.identify(pcm, stop)]
         allowed = {_primary(tag): tag for tag in wanted}
@@ -297,7 +320,8 @@ class _Stream:
         settled = len(self._closed) + (len(self._run.told.committed) if self._run else 0)
         everything = (*self._closed, *words)
         confidence = sum(word.confidence for word in everything) / len(everything) if everything else 0.0
-        return Transcript(joined(everything), everything, confidence, final, self._engine.info.name, settled)
+        spoken = self._spoken if everything else ""
+        return Transcript(joined(everything), everything, confidence, final, self._engine.info.name, settled, spoken)
 
 
 class _Sound:

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from edge.channel import Channel, ChannelClosed
 from edge.errors import EngineError, EngineFailed, EngineMissing, NearsightError
@@ -20,10 +20,13 @@ from edge.events import TurnEnded
 from edge.policy.earcons import EARCONS
 from edge.policy.sentences import Sentences
 from edge.ports import Stop
-from edge.runtime.engines import Engines
-from edge.runtime.sight import Sight
-from edge.runtime.speaker import Playback, Speaker
+from edge.runtime.host import Host
+from edge.runtime.lane import Lane
+from edge.runtime.marks import Marks
+from edge.runtime.speaker import Playback
+from edge.runtime.written import written_in
 from edge.skill import Act, Eyes, Meant, Skill
+from edge.translation import Interpret
 from edge.values import (
     Box,
     Code,
@@ -33,8 +36,8 @@ from edge.values import (
     Reading,
     SceneFacts,
     SpeechChunk,
+    TextLine,
     Transcript,
-    TurnTimings,
     VideoFrame,
     VoiceStyle,
 )
@@ -47,77 +50,13 @@ SENTENCES = 64
 """Sentences that may wait for the voice. The model runs ahead of the listening: others wait for it."""
 
 
-@dataclass
-class Marks:
-    """Loop times of what happens in a turn."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A sentence or a clause on its way to the voice."""
 
-    spoken: float
-    """When the last sample of the question was spoken."""
-    endpoint: float | None = None
-    asr_final: float | None = None
-    first_token: float | None = None
-    first_sentence: float | None = None
-    first_audio: float | None = None
-    audible: float | None = None
-
-    def timings(self) -> TurnTimings:
-        """Milliseconds from the last sample of speech."""
-
-        def since(mark: float | None) -> float | None:
-            return None if mark is None else (mark - self.spoken) * 1000.0
-
-        return TurnTimings(
-            endpoint=since(self.endpoint),
-            asr_final=since(self.asr_final),
-            first_token=since(self.first_token),
-            first_sentence=since(self.first_sentence),
-            first_audio=since(self.first_audio),
-            voice_to_voice=since(self.audible),
-        )
-
-
-class Host(Protocol):
-    """What a turn needs of its session."""
-
-    engines: Engines
-    sight: Sight
-    speaker: Speaker
-    skills: Sequence[Skill]
-    style: VoiceStyle
-    manner: str
-    meant: Meant | None
-    """What the last question about a thing meant."""
-    speech_bound: int
-    """Samples of speech that may wait unplayed."""
-
-    @property
-    def eyes(self) -> Eyes:
-        """What the session sees beyond one picture."""
-
-    @property
-    def history(self) -> Sequence[Exchange]:
-        """Earlier exchanges."""
-
-    def failed(self, error: NearsightError) -> None:
-        """Logs and tells an error."""
-
-    def spoke(self, turn: Turn, text: str) -> None:
-        """A sentence of a confirmed turn goes to the loudspeaker."""
-
-    def reply_began(self, turn: Turn) -> None:
-        """The first sample of the reply leaves the speaker."""
-
-    def act(self, turn: Turn, act: Act) -> None:
-        """A skill asks something of the session."""
-
-    def restyle(self, style: VoiceStyle) -> None:
-        """Changes how the assistant speaks."""
-
-    async def keep(self, frame: VideoFrame) -> str:
-        """Keeps a picture; gives its name in the bundle."""
-
-    def wall_time(self) -> datetime:
-        """Local time."""
+    text: str
+    language: str = ""
+    """Of another voice than the assistant's own."""
 
 
 @dataclass(eq=False)
@@ -148,7 +87,9 @@ class Turn:
         self.done: asyncio.Future[TurnEnded] = asyncio.get_running_loop().create_future()
         """The turn's last event, once it is told."""
         self._task: asyncio.Task[None] | None = None
+        self._group: asyncio.TaskGroup | None = None
         self._unannounced: list[str] = []
+        self._tongue = ""
         self._frame: VideoFrame | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -158,10 +99,10 @@ class Turn:
         self._task = asyncio.current_task()
         if self.interrupted:
             return
-        pieces: Channel[str] = Channel("sentences", SENTENCES)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._think(pieces))
-            group.create_task(self._speak(pieces))
+        pieces: Channel[_Said] = Channel("sentences", SENTENCES)
+        async with asyncio.TaskGroup() as self._group:
+            self._group.create_task(self._think(pieces))
+            self._group.create_task(self._speak(pieces))
         await self.playback.finished.wait()
 
     def confirm(self, number: int) -> None:
@@ -192,7 +133,7 @@ class Turn:
         """The words of the answer that were wholly played."""
         return self.playback.heard()
 
-    async def _think(self, pieces: Channel[str]) -> None:
+    async def _think(self, pieces: Channel[_Said]) -> None:
         """Runs the skill and hands on what can be spoken; a fault of it costs this answer, with an apology."""
         try:
             await self._answer(pieces)
@@ -208,11 +149,11 @@ class Turn:
         finally:
             pieces.close()
 
-    async def _apologise(self, error: NearsightError, pieces: Channel[str]) -> None:
+    async def _apologise(self, error: NearsightError, pieces: Channel[_Said]) -> None:
         self.host.failed(error)
-        await pieces.send(error.spoken)
+        await pieces.send(_Said(error.spoken))
 
-    async def _answer(self, pieces: Channel[str]) -> None:
+    async def _answer(self, pieces: Channel[_Said]) -> None:
         loop = asyncio.get_running_loop()
         sentences = Sentences()
         size = 0
@@ -221,7 +162,7 @@ class Turn:
             for text in texts:
                 if self.marks.first_sentence is None:
                     self.marks.first_sentence = loop.time()
-                await pieces.send(text)
+                await pieces.send(_Said(text, self._tongue))
 
         async with aclosing(cast(AsyncGenerator[str, None], self.skill.answer(self))) as deltas:
             async for delta in deltas:
@@ -233,21 +174,28 @@ class Turn:
                 await hand_on(sentences.push(delta))
         await hand_on(sentences.finish())
 
-    async def _speak(self, pieces: Channel[str]) -> None:
-        async for text in pieces:
+    async def _speak(self, pieces: Channel[_Said]) -> None:
+        async for said in pieces:
+            text = said.text
             self.answer = f"{self.answer} {text}".strip()
             if self.confirmed:
                 self.host.spoke(self, text)
             else:
                 self._unannounced.append(text)
-            await self._say(text)
+            await self._say(text, said.language)
         await self._confirmed.wait()
         self.playback.close()
 
-    async def _say(self, text: str) -> None:
+    async def _say(self, text: str, language: str) -> None:
         lane = self.host.engines.voice
         if lane is None:
             return
+        if language:
+            try:
+                lane = await self.host.interpreting.voice(language)
+            except NearsightError as error:
+                self.host.failed(error)
+                return
         style = self.host.style
         # Room for the sentence's first sample is room for all of it: a voice that others wait for is not held by one listener.
         await self.playback.room()
@@ -262,7 +210,7 @@ class Turn:
             self.host.failed(error)
 
     def _audible(self) -> None:
-        self.marks.audible = self.playback.first_at
+        self.marks.audible = None if self.playback.silent else self.playback.first_at
         self.host.reply_began(self)
 
     # -- what the skill sees ---------------------------------------------------------------------------------------------
@@ -348,6 +296,10 @@ class Turn:
         """Changes how the assistant speaks, from the next sentence on."""
         self.host.restyle(style)
 
+    def speak_in(self, language: str) -> None:
+        """What is answered from now on is spoken by a voice of that language."""
+        self._tongue = language
+
     async def keep(self, frame: VideoFrame) -> str:
         """Keeps a picture in the session bundle; gives its name there."""
         return await self.host.keep(frame)
@@ -360,9 +312,59 @@ class Turn:
         else:
             self.host.act(self, act)
 
+    @property
+    def mine(self) -> str:
+        """The wearer's language."""
+        return self.host.interpreting.mine
+
+    @property
+    def interpreting(self) -> Interpret | None:
+        """What is translated as it is spoken."""
+        return self.host.interpreting.wanted
+
+    def interpret(self, wanted: Interpret | None) -> None:
+        """Begins to translate speech once this reply is over, or ends that. Raises LanguageMissing, EngineMissing."""
+        if wanted is None:
+            self.host.interpreting.end()
+        else:
+            self.host.interpreting.begin(wanted)
+
+    @property
+    def translations(self) -> Sequence[tuple[str, str]]:
+        """Sentences that were heard and their translations, newest last."""
+        return self.host.interpreting.translations
+
+    async def translate(self, text: str, target: str, source: str = "") -> AsyncIterator[str]:
+        """Gives the translation of a text, piece by piece. Raises LanguageMissing, EngineMissing."""
+        async with aclosing(self.host.interpreting.translate(text, target, source, self.stop)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def expect_translating(self) -> None:
+        """Begins to load what ``language_of`` and ``translate`` need."""
+        for lane in (self.host.engines.text_language, self.host.engines.translator):
+            if lane is not None and self._group is not None:
+                self._group.create_task(_loaded(lane))
+
+    async def language_of(self, text: str) -> str:
+        """Gives the language that a text is written in; empty where that is not plain."""
+        return await written_in(text, self.host.engines.text_language, self.stop)
+
+    def overlay(self, frame: VideoFrame, language: str, lines: Sequence[tuple[TextLine, str]]) -> None:
+        """Shows each line of a picture's text with its translation, where it stands."""
+        self.host.overlay(frame, language, lines)
+
     def wall_time(self) -> datetime:
         """The wearer's local time."""
         return self.host.wall_time()
+
+
+async def _loaded(lane: Lane[Any]) -> None:
+    """Loads an engine; where that fails, whoever asks it something will hear of it."""
+    try:
+        await lane.open()
+    except NearsightError as error:
+        log.info("lane %s: not loaded ahead: %s", lane.name, error.text)
 
 
 def _part(pixels: Pixels, box: Box) -> Pixels:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from edge.policy import layout
 from edge.policy.layout import Block, Priced
+from edge.policy.passages import STOPS, passages
 from edge.skill import Act, Asking
 from edge.values import Reading
 
@@ -23,8 +24,6 @@ HEAD = 30
 """Words, about, of the beginning of a longer text."""
 PRICES = 6
 """The most prices that are listed."""
-LISTED = 0.8
-"""Share of rows that begin with a capital, from which a block is a list. Prose broken into rows has one in three or so."""
 CERTAIN = 0.9
 """A reader's score below which a blind wearer, who cannot look for himself, is told that a line may be wrong."""
 NO_TEXT = "I see no text."
@@ -87,32 +86,8 @@ class ReadText:
 
 
 def speakable(blocks: Iterable[Block]) -> list[str]:
-    """Gives the text as sentences.
-
-    A row that fills its block's width runs on into the next and is joined to it; rows that are short or end in a figure,
-    as in a menu, stand for themselves, and so do the rows of a list, which nearly all begin with a capital.
-    """
-    sentences: list[str] = []
-    for block in blocks:
-        widest = max((len(row.text) for row in block.rows), default=0)
-        # Three rows of a sign are one sentence, however they were broken to fit.
-        runs_on = len(block.rows) <= 5 and widest < 24
-        listed = not runs_on and _capitals(block) >= LISTED
-        begun: list[str] = []
-        for row in block.rows:
-            begun.append(row.text)
-            full = (runs_on or (len(row.text) > 0.6 * widest and not listed)) and not row.text[-1].isdigit()
-            if not full or row.text.endswith((".", "!", "?", "。", "！", "？")):
-                sentences.append(_sentence(begun))
-                begun = []
-        if begun:
-            sentences.append(_sentence(begun))
-    return sentences
-
-
-def _capitals(block: Block) -> float:
-    """The share of a block's rows that begin as a sentence does: a capital, and small letters behind it."""
-    return sum(row.text[:1].isupper() and not row.text.isupper() for row in block.rows) / len(block.rows)
+    """Gives the text as sentences."""
+    return [sentence(passage.text) for passage in passages(blocks)]
 
 
 def beginning(sentences: list[str]) -> list[str]:
@@ -134,9 +109,9 @@ def _words(sentences: Iterable[str]) -> int:
     return sum(max(len(word) // 2 if ord(word[0]) > 0x2E80 else 1, 1) for sentence in sentences for word in sentence.split())
 
 
-def _sentence(pieces: list[str]) -> str:
-    text = " ".join(pieces)
-    return text if text.endswith((".", "!", "?", ":", ";", "。", "！", "？")) else f"{text}."
+def sentence(text: str) -> str:
+    """Gives the text with a stop at its end."""
+    return text if text.endswith((*STOPS, ":", ";")) else f"{text}."
 
 
 def _figures(asked: Sequence[str], item: str, reading: Reading) -> str:

@@ -12,7 +12,8 @@ class Repeat:
 
     A wearer who broke in with "pardon?" did so because the answer was not understood, or was drowned by a passing lorry, and
     wants it from the start to the end: the part that was played is the part that did not help. So the text as it was written
-    comes first and what was heard only stands in for it. Turns that said nothing, such as "stop", are passed over.
+    comes first and what was heard only stands in for it. Turns that said nothing, such as "stop", are passed over. While
+    a conversation is translated, the last translation is what is asked for.
     """
 
     name = "repeat"
@@ -30,6 +31,9 @@ class Repeat:
 
     async def answer(self, asking: Asking) -> AsyncIterator[str]:
         """Gives the last answer that had any words."""
+        if asking.interpreting is not None and asking.translations:
+            yield asking.translations[-1][1]
+            return
         for exchange in reversed(asking.history):
             if last := exchange.answer or exchange.heard:
                 yield last

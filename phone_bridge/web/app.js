@@ -10,7 +10,9 @@ import { Level } from "./level.js";
 import { Link } from "./link.js";
 import { Media, MediaFailure } from "./media.js";
 import { Settings } from "./settings.js";
+import { Sign } from "./sign.js";
 import { TalkSurface } from "./talk.js";
+import { Translation } from "./translation.js";
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -25,6 +27,8 @@ class App {
   announcer = new Announcer(element("banner"));
   glasses = new Glasses(this.announcer);
   captions = new Captions(element("exchanges"), element("answer"), element("welcome"));
+  translation = new Translation((message) => this.link?.send(message) ?? false);
+  sign = new Sign();
   level = new Level(element("talk"));
   /** What the server was told of the tracks last. */
   states = { microphone: "off", camera: "off" };
@@ -213,12 +217,14 @@ class App {
       this.#applyPrivacy();
     });
     on("event", (event) => this.#sessionSaid(event));
+    on("partners", (count) => this.translation.partners(count));
     on("rtt", (ms) => this.settings.showDelay(ms));
   }
 
   /** @param {Link} link @param {{state: import("./link.js").LinkState, code?: string, text?: string}} detail */
   #linkChanged(link, { state, code = "", text }) {
     this.face.showConnection(state);
+    this.translation.connect(["connected", "lost"].includes(state));
     switch (state) {
       case "connected":
         for (const kind of /** @type {const} */ (["microphone", "camera"])) link.send({ type: kind, state: this.states[kind] });
@@ -243,6 +249,8 @@ class App {
   /** @param {any} event of the session */
   #sessionSaid(event) {
     this.captions.take(event);
+    this.translation.take(event);
+    if (event.event === "overlay") this.#showSign(event);
     if (event.event === "state") this.face.showSession(event.state);
     else if (event.event === "pause") this.face.showSession("paused");
     else if (event.event === "resume") this.face.showSession("speaking");
@@ -250,9 +258,17 @@ class App {
     else if (event.event === "notice" || event.event === "error") this.announcer.note(event.text);
   }
 
+  /** @param {any} event the text of a picture in another language */
+  async #showSign(event) {
+    const item = await this.sign.take(event);
+    if (item) this.captions.put(item);
+    if (item && this.translation.shown) this.sign.enlarge(item); // the exchanges are out of sight
+  }
+
   /** Everything off. @param {string} face */
   #rest(face) {
     this.glasses.leave();
+    this.translation.connect(false);
     this.media.close();
     this.level.listen(null, null);
     this.lock.want(false);

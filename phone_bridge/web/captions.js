@@ -95,7 +95,7 @@ export class Captions {
     const item = document.createElement("li");
     item.className = "note";
     item.textContent = text;
-    this.#put(item);
+    this.put(item);
   }
 
   /** @param {number} turn */
@@ -110,13 +110,13 @@ export class Captions {
     const item = document.createElement("li");
     const said = line(item, "said", LABELS.said);
     const reply = line(item, "reply", LABELS.answered);
-    this.#put(item);
+    this.put(item);
     this.#now = { item, said, reply, turn: null, answer: "" };
     return this.#now;
   }
 
-  /** @param {HTMLElement} item */
-  #put(item) {
+  /** Puts something of its own among the exchanges. @param {HTMLElement} item */
+  put(item) {
     this.#list.append(item);
     this.#start.hidden = true;
     while (this.#list.childElementCount > KEPT) this.#list.firstElementChild?.remove();

@@ -2,7 +2,7 @@
 /** What was said on both sides. Words of a reply that nobody heard are faded. */
 
 import { split } from "./captions.js";
-import { clock, h, words } from "./dom.js";
+import { clock, h, number, words } from "./dom.js";
 import { request } from "./feed.js";
 import { remotely, tracked } from "./messages.js";
 
@@ -12,6 +12,7 @@ export class Conversation {
   #present = true;
   /** @type {HTMLElement|null} what the wearer is saying */ #question = null;
   /** @type {Map<number, HTMLElement>} replies under way, by turn */ #replies = new Map();
+  /** @type {Map<number, string>} what was said, by sentence, until its translation is there */ #sources = new Map();
 
   /** @param {HTMLElement} list */
   constructor(list) {
@@ -22,6 +23,7 @@ export class Conversation {
   clear() {
     this.#question = null;
     this.#replies.clear();
+    this.#sources.clear();
     this.list.replaceChildren(h("p.none", {}, "Nobody has spoken yet."));
   }
 
@@ -40,6 +42,9 @@ export class Conversation {
       case "error": this.#remark("fault", event.text); break;
       case "track": this.#remark("note", tracked(event)); break;
       case "remote": this.#remark("note", remotely(event.ports)); break;
+      case "interpreting": this.#remark("note", event.on ? "translating what is said" : "no longer translating"); break;
+      case "source": this.#source(event); break;
+      case "translation": this.#translated(event); break;
       case "watch": this.#watched(event); break;
       case "link": this.#link(event.present); break;
       case "end": this.#remark("note", `session over: ${event.reason}`); break;
@@ -101,6 +106,20 @@ export class Conversation {
     reply.lastElementChild?.prepend(h("span.tag", {}, words(event.skill)),
       event.interrupted ? h("span.tag.cut", {}, "interrupted") : "");
     this.#follow();
+  }
+
+  /** @param {any} event */
+  #source({ sentence, text, final }) {
+    if (final) this.#sources.set(sentence, text);
+  }
+
+  /** A sentence and its translation, once both are over. @param {any} event */
+  #translated({ sentence, speaker, language, text, record, final, lag_ms: lag }) {
+    if (!final) return;
+    const side = speaker === "wearer" ? "wearer" : "reply";
+    this.#add(h(`p.said.${side}`, {}, h("span", { lang: language }, record || text),
+      h("small", {}, `${this.#sources.get(sentence) ?? ""} · ${number(lag / 1000, 1)} s behind`)));
+    this.#sources.delete(sentence);
   }
 
   /** @param {number} turn */

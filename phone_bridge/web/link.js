@@ -46,7 +46,7 @@ const REPLY_REPORT_MS = 120;
  * - `message`: detail is any Message of the server, those below included.
  * - `event`: detail is the event of a session (edge/events.py), as `{event: "partial", ...}`.
  * - `privacy`: detail {on: boolean}. `flush`: detail {rtp}. `track`: detail {track, receiver}.
- * - `rtt`: detail is the milliseconds there and back.
+ * - `rtt`: detail is the milliseconds there and back. `partners`: detail is how many pages of the partner are open.
  */
 export class Link extends EventTarget {
   /** @type {LinkState} */ #state = "ended";
@@ -293,6 +293,7 @@ export class Link extends EventTarget {
         if (message.event?.event === "speak") setTimeout(() => this.player.report(), REPLY_REPORT_MS);
         this.#emit("event", message.event);
         break;
+      case "partners": this.#emit("partners", message.count); break;
       case "privacy": this.#emit("privacy", { on: Boolean(message.on) }); break;
       case "snap": this.#snap(message.id); break;
       case "replaced": this.#leave("replaced", {}); break;

@@ -91,6 +91,34 @@ export const GLASSES = {
   /** @param {string} _ @param {string} text */ refused: (_, text) => `The glasses cannot be used: ${text}`,
 };
 
+/** Of a translated conversation. */
+export const TRANSLATION = {
+  start: "Tap Start first.",
+  speakers: { wearer: "You", partner: "They" },
+  finding: "finding out",
+  /** @param {string} language */ into: (language) => `into ${language}`,
+  /** @param {string} seconds */ behind: (seconds) => `${seconds} s behind`,
+  /** @param {string} rate */ catchingUp: (rate) => `catching up, ${rate}×`,
+  shortened: "shortened",
+  passedOver: {
+    same_language: "needs no translation.",
+    unknown_language: "is in a language that I do not know.",
+    failed: "could not be translated.",
+  },
+  code: "Code that opens the partner's page",
+  once: "Lets one phone or tablet in, once, for twelve hours.",
+  /** @param {number} n */ partners: (n) => (n ? `${n} partner's page${n > 1 ? "s" : ""} open.` : ""),
+};
+
+/** Of the translated text in a picture. */
+export const SIGN = {
+  translation: "Translation of the text in the picture. Press to see the original.",
+  original: "The picture as it is. Press to see the translation.",
+  large: "Larger",
+  small: "Smaller",
+  /** @param {string} language */ caption: (language) => `In ${language}. Tap the picture for the original.`,
+};
+
 const PORTS = {
   wake: "the microphone, for the wake word",
   recogniser: "what you say",

@@ -16,11 +16,14 @@ const form = /** @type {HTMLFormElement} */ (element("form"));
 const field = /** @type {HTMLInputElement} */ (element("name"));
 const button = /** @type {HTMLButtonElement} */ (element("pair"));
 
-/** Reads `#TOKEN` or `#token=TOKEN`, either with `&to=simulate`. @param {string} hash */
+/** Where a paired device goes on. @type {Record<string, string>} */
+const PLACES = { simulate: "/simulate", partner: "/partner" };
+
+/** Reads `#TOKEN` or `#token=TOKEN`, either with `&to=simulate` or `&to=partner`. @param {string} hash */
 function read(hash) {
   const [first, ...rest] = hash.replace(/^#/, "").split("&");
   const fields = new URLSearchParams([first.includes("=") ? first : `token=${first}`, ...rest].join("&"));
-  return { token: fields.get("token") ?? "", to: fields.get("to") === "simulate" ? "/simulate" : "/" };
+  return { token: fields.get("token") ?? "", to: PLACES[fields.get("to") ?? ""] ?? "/" };
 }
 
 /** @param {string} text */

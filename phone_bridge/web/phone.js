@@ -5,7 +5,7 @@
  * The markup is taken from the page at `/`, since scripts of both find their elements by the same ids.
  */
 
-const PARTS = [".sprite", ".facts", "#banner", "main", ".tools", "#sheet", "#state", "#answer"];
+const PARTS = [".sprite", ".facts", "#banner", "main", ".tools", "#sheet", "#translate-sheet", "#state", "#answer", "#translation-said"];
 
 /**
  * Brings the phone's controls into a pane and starts them.

@@ -168,10 +168,10 @@ async def test_everything_can_be_done_by_keyboard(household: Household, visit: V
     await until(lambda: wearer.taps[2:] == ["tap"], "the tap that stops")
 
     reached = []
-    for _ in range(6):
+    for _ in range(7):
         await page.keyboard.press("Tab")
         reached.append(await page.evaluate("document.activeElement.id"))
-    assert reached == ["captions", "talk", "mute", "pocket", "settings", "end"]
+    assert reached == ["captions", "talk", "mute", "pocket", "translate", "settings", "end"]
     await page.focus("#mute")
     await page.keyboard.press("Space")
     await face(seen, "muted")

@@ -93,6 +93,8 @@ def test_a_video_without_frames(nearsight: Command, tmp_path: Path) -> None:
         (("run", "--link", "fil:x"), "file"),
         (("run", "--link", "ble:xx"), "ble:xx"),
         (("run",), "no link"),
+        (("run", "--link", "sim:", "--capture", "x.pcapng"), "there are 0"),
+        (("run", "--link", "webrtc://127.0.0.1:0", "--link", "xiaozhi://127.0.0.1:0", "--capture", "x"), "there are 2"),
         (("run", "--link", "webrtc://127.0.0.1:70000"), "70000"),
         (("simulate", "--port", "70000"), "65535"),
         (("ask",), "either --audio"),

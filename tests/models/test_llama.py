@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -153,3 +154,17 @@ def test_a_stop_string_in_pieces_ends_the_text(size: int) -> None:
     assert out == "One line. Two ENDX and " and cutter.done
     cutter = Cutter(("END",))
     assert cutter.add("THE EN") + cutter.rest() == "THE EN"
+
+
+def test_a_last_message_of_the_assistant_is_gone_on_with(model: LlamaCpp) -> None:
+    asked = prompt("What is the capital of France?")
+    whole = text(model, asked)
+    words = whole.split()
+    begun = replace(asked, messages=(*asked.messages, Message("assistant", " ".join(words[:3]) + " ")))
+    assert (" ".join(words[:3]) + text(model, begun)).startswith(whole)
+    other = replace(asked, messages=(*asked.messages, Message("assistant", "The capital of Italy is")))
+    assert text(model, other).startswith(" ")
+    markers = model._open().tokenize("<|im_end|>", special=True)
+    assert model._encode(begun).count(markers[0]) == model._encode(asked).count(markers[0]), "it is not closed"
+    empty = replace(asked, messages=(*asked.messages, Message("assistant", "")))
+    assert model._encode(empty) == model._encode(asked)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pocketsphinx import Decoder
 
-from edge.errors import UsageError
+from edge.errors import LanguageMissing
 from edge.ports import Stop
 from edge.values import Pcm, Transcript
 from models.sphinx import PocketSphinx
@@ -151,9 +151,16 @@ def test_unknown_words_leave_their_phrase_out(sphinx: PocketSphinx) -> None:
     assert hear(sphinx, flite("what time is it", "slt"), ("zzyzx qwrt",)).source == "general"
 
 
-def test_other_languages_are_refused() -> None:
-    with pytest.raises(UsageError, match="en-us"):
+def test_other_languages_are_refused_with_what_knows_them(sphinx: PocketSphinx) -> None:
+    with pytest.raises(LanguageMissing, match="nearsight models pull faster-whisper-small"):
         PocketSphinx("de")
+    for languages in (("es",), ("en", "es-MX")):
+        with pytest.raises(LanguageMissing, match=f"'{languages[-1]}', only for American English"):
+            sphinx.stream(languages=languages)
+    stream = sphinx.stream(languages=("en-GB",))
+    stream.accept(flite("what time is it", "slt"))
+    heard = stream.final(Stop())
+    assert (heard.text, heard.language) == ("what time is it", "en")
 
 
 def test_spelling_out() -> None:

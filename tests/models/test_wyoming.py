@@ -226,6 +226,24 @@ def test_a_model_of_another_program_is_selected() -> None:
     ]
 
 
+def test_each_utterance_may_be_in_another_language() -> None:
+    script = Script(texts=[SAID] * 4)
+    with served(script) as uri:
+        engine = WyomingRecogniser(uri, language="en-us")
+        told = []
+        for languages in ((), ("de-AT",), ("en", "de"), ("es",)):
+            stream = engine.stream(languages=languages)
+            stream.accept(tone(0.5))
+            if languages == ("es",):
+                with pytest.raises(RemoteRefused, match="'es'; it has en, de, ja"):
+                    stream.final(Stop())
+            else:
+                told.append(stream.final(Stop()).language)
+            stream.close()
+    assert [event.data.get("language") for event in script.of("transcribe")] == ["en", "de", None]
+    assert told == ["en-us", "de-AT", ""]
+
+
 @pytest.mark.parametrize(
     ("options", "has"),
     [

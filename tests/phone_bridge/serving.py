@@ -15,6 +15,8 @@ from edge.errors import InputError, UsageError
 from phone_bridge.access import Access
 from phone_bridge.desk import Desk
 from phone_bridge.guard import Guard
+from phone_bridge.partner import Partners
+from phone_bridge.partner_routes import PartnerRoutes
 from phone_bridge.peer import Peer
 from phone_bridge.routes import Routes
 from phone_bridge.wearers import Wearers
@@ -112,6 +114,7 @@ class Stage:
         make = cast(Callable[[str], WebRtcGlasses], FakeGlasses)
         self.wearers = Wearers(limit, make, cast(Any, self.answer))
         self.guard = Guard(self.access, {"127.0.0.1"}, {"https://glasses.example"})
+        self.partners = Partners()
         self.desk = desk
         self.url = ""
 
@@ -134,10 +137,11 @@ class Stage:
     @asynccontextmanager
     async def served(self) -> AsyncIterator[aiohttp.ClientSession]:
         routes = Routes(self.guard, self.access, self.wearers, self.invite, lambda: self.desk, "0")
+        partner = PartnerRoutes(self.guard, self.partners, self.invite)
         whip = Whip(self.guard, self.access, self.wearers)
         application = web.Application(middlewares=[self.guard.middleware])
         application.on_response_prepare.append(self.guard.prepare)
-        application.add_routes([*routes.routes(), *whip.routes()])
+        application.add_routes([*routes.routes(), *partner.routes(), *whip.routes()])
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2, lingering_time=LINGERING_S)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -149,4 +153,5 @@ class Stage:
         finally:
             await self.wearers.close()
             routes.drop()
+            partner.drop()
             await runner.cleanup()

@@ -92,7 +92,7 @@ def test_names_are_short_and_printable(name: str) -> None:
 
 
 def test_bad_names_and_roles(access: Access) -> None:
-    with pytest.raises(UsageError, match="owner or wearer"):
+    with pytest.raises(UsageError, match="owner, wearer or partner"):
         access.invite("king", "ada")
     token = access.invite("wearer", "ada")
     with pytest.raises(UsageError, match="the name of the device"):

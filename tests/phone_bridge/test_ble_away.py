@@ -233,7 +233,7 @@ async def test_touches_and_the_battery() -> None:
         await asyncio.sleep(21.0)
         assert glasses.taps == ["tap", "double_tap", "hold", "release"]
         assert [condition.battery for _, condition in glasses.conditions] == [0.8, 0.15]
-        assert glasses.last() == Condition(battery=0.15, device="Omi CV 1")
+        assert glasses.last() == Condition(battery=0.15, device="Omi CV 1", silent=True)
 
 
 async def test_a_flood_of_nonsense_is_bounded_and_passes() -> None:

@@ -102,6 +102,24 @@ async def test_the_replay_gives_the_same_sound_and_photo(kind: str, tmp_path: Pa
     assert np.array_equal(again.pcm, truth.pcm)
 
 
+@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("later", [-0.7, 2.5])
+async def test_a_photo_is_given_whenever_it_is_asked_for(kind: str, later: float, tmp_path: Path) -> None:
+    path = tmp_path / "talk.btsnoop"
+    truth = await talk(kind, path)
+    link = ReplayBleLink(f"ble:replay?file={path}", path)
+    async with followed(link, Radio(), None) as worn:
+        for _ in range(2):
+            await asyncio.sleep(1.0 + later)
+            if worn.last().present:
+                link.snap()
+        assert link._task is not None
+        await asyncio.wait([link._task])
+    assert len(truth.photos) == 1 and worn.photos and not worn.errors
+    assert all(np.array_equal(frame.pixels, truth.photos[0]) for _, frame in worn.photos)
+    assert np.array_equal(worn.heard()[-16_000:], truth.pcm[-16_000:])
+
+
 async def test_a_host_that_asks_for_less_is_not_waited_for_long(tmp_path: Path) -> None:
     path = tmp_path / "talk.btsnoop"
     truth = await talk("omi", path)

@@ -158,7 +158,7 @@ def test_links_name_captures(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=why):
             open_link(uri)
-    with pytest.raises(UsageError, match="only glasses over Bluetooth"):
+    with pytest.raises(UsageError, match="cannot be captured"):
         open_link("sim:", capture=tmp_path / "y")
     with pytest.raises(InputError, match="cannot be read"):
         open_link(f"file:{tmp_path}/none.btsnoop")

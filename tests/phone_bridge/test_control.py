@@ -33,6 +33,7 @@ GOOD: list[tuple[dict[str, Any], Message]] = [
     ),
     (message("hello"), control.Hello()),
     (message("tap", name="double_tap"), control.Tap("double_tap")),
+    (message("ask", text=" translate  this to spanish "), control.Tap("ask:translate this to spanish")),
     (message("audio", echoCancellation=True), control.AudioPath(True)),
     (message("battery", level=1, charging=True), control.Battery(1.0, True)),
     (message("camera", state="paused"), control.Camera("paused")),

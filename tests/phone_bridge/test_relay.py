@@ -44,6 +44,7 @@ class Page:
         self.glasses = glasses
         self.said: list[Mapping[str, Any]] = []
         self.played: list[Pcm] = []
+        self.flushed = 0
         self.gatt: BleakGatt | None = None
         self.asked: list[tuple[str, str]] = []
         self.silent = self._over = False
@@ -69,10 +70,14 @@ class Page:
             self._ready.set()
         return True
 
+    def pause_pictures(self, on: bool) -> None:
+        pass
+
     def play(self, pcm: Pcm) -> None:
         self.played.append(pcm)
 
     def flush(self) -> int:
+        self.flushed += 1
         return 0
 
     def close_soon(self, reason: str, last: object = None) -> None:
@@ -229,6 +234,7 @@ async def test_sound_photo_and_touches_of_omi_glasses_come_through_the_page() ->
         assert ada.photos[0].pixels.shape == (480, 640, 3)
         ada.link.play(tone(0.02))
         assert len(ada.page.played) == 1, "they have no loudspeaker: the phone's plays"
+        assert ada.link.aside is None
         await ada.page.let_go()
 
 
@@ -283,6 +289,14 @@ async def test_glasses_of_our_profile_hear_and_speak_through_the_page() -> None:
             ada.link.play(tone(1.0)[at : at + 320])
             await asyncio.sleep(0.02)
         assert ada.page.played == [] and ada.link.sink_delay_s > 0
+        aside = ada.link.aside  # the phone's own loudspeaker is free for whom the wearer talks with
+        assert aside is not None and aside.present and aside.sink_delay_s == pytest.approx(0.08)
+        aside.play(tone(1.0)[:320])
+        assert len(ada.page.played) == 1
+        ada.link.flush()
+        assert ada.page.flushed == 0, "what is told to the partner is not the wearer's to stop"
+        aside.flush()
+        assert ada.page.flushed == 1
         assert sum(do == "write_without_response" for do, _ in ada.page.asked) > 30
         ada.link.snap()
         await until(lambda: ada.photos, 20.0)

@@ -52,7 +52,7 @@ async def test_nothing_is_served_without_a_key(tmp_path: Path, monkeypatch: pyte
         paths += [("GET", f"/web/{name}") for name in files if name not in OPEN]
         for method, path in paths:
             for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": "nearsight_key=wrong"}):
-                place = path.format(id="x", name="x", file="x")
+                place = path.format(id="x", name="x", file="x", index="0")
                 async with client.request(method, place, headers=headers, allow_redirects=False) as response:
                     assert response.status == 401, (method, path)
                     assert response.headers["WWW-Authenticate"].startswith("Bearer")
@@ -62,12 +62,22 @@ async def test_nothing_is_served_without_a_key(tmp_path: Path, monkeypatch: pyte
 async def test_a_wearer_does_not_see_what_is_the_owners(tmp_path: Path) -> None:
     async with serving(tmp_path) as station, http(station, headers=bearer(station)) as client:
         for method, path in served(station):
-            async with client.request(method, path.format(id="x", name="x", file="x")) as response:
+            async with client.request(method, path.format(id="x", name="x", file="x", index="0")) as response:
                 owners = path.startswith(("/simulate", "/devices", "/events", "/desk", "/bundles", "/kept"))
                 assert (response.status == 403) is owners, (method, path, response.status)
         async with client.get("/me") as response:
             said = await response.json()
             assert (said["wearer"], said["role"], said["name"]) == ("ada", "wearer", "ada's phone")
+
+
+async def test_a_partner_gets_the_own_page_alone(tmp_path: Path) -> None:
+    async with serving(tmp_path) as station, http(station, headers=bearer(station, role="partner")) as client:
+        for method, path in served(station):
+            async with client.request(method, path.format(id="x", name="x", file="x", index="0")) as response:
+                partners = path in ("/partner", "/partner/live", "/me", "/web/{name}")
+                assert (response.status != 403) is partners, (method, path, response.status)
+        async with client.get("/", headers={"Accept": "text/html"}, allow_redirects=False) as response:
+            assert (response.status, response.headers["Location"]) == (303, "/partner")
 
 
 async def test_a_browser_without_a_key_is_sent_to_pair_and_gets_what_that_page_needs(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from edge.errors import LinkError
-from edge.ports import Link
+from edge.ports import Aside, Link
 from edge.values import AudioChunk, Pcm, VideoFrame
-from phone_bridge.sim import Network, SimGlasses
+from phone_bridge.sim import Network, SimAside, SimGlasses
 
 HELLO = np.arange(1, 1001, dtype=np.int16)
 
@@ -167,6 +167,26 @@ async def test_privacy_and_a_bounded_memory() -> None:
         glasses.privacy(chunk.end >= 16_000)
     assert np.count_nonzero(joined(sound)) == 16_000
     assert sum(len(run.pcm) for run in glasses.heard_runs) <= 16_000 + 320 and len(glasses.heard) == 320 + 32_000
+
+
+async def test_a_loudspeaker_beside_them_has_its_own_sound() -> None:
+    assert SimGlasses().aside is None
+    glasses = SimGlasses(Network(delay=0.1), aside=True)
+    aside: Aside | None = glasses.aside
+    assert isinstance(aside, SimAside) and aside.present and aside.sink_delay_s == 0.1
+    glasses.end(at=1.0)
+    async for chunk in glasses.microphone():
+        if chunk.start == 0:
+            aside.play(HELLO)
+            glasses.play(HELLO)
+        if chunk.end == 8000:
+            aside.play(HELLO)
+            assert aside.flush() == len(HELLO), "it is still on its way"
+            aside.present = False
+            aside.play(HELLO)
+    assert [len(run.pcm) for run in aside.heard_runs] == [len(HELLO)] == [len(run.pcm) for run in glasses.heard_runs]
+    start = aside.heard_runs[0].start
+    assert np.array_equal(aside.heard[start : start + len(HELLO)], HELLO)
 
 
 @pytest.mark.parametrize("wrong", [{"loss": 1.5}, {"delay": -1}, {"jitter": -0.1}])

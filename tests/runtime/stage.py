@@ -19,7 +19,7 @@ from edge.runtime.lane import Lane
 from edge.runtime.session import Session
 from edge.runtime.told import Told
 from edge.runtime.virtual import VirtualLoop
-from edge.skill import Act, Asking
+from edge.skill import Act, Asking, Skill
 from edge.values import Message, Pcm, Prompt
 from models.fakes import (
     FakeEndOfTurn,
@@ -153,6 +153,8 @@ async def play(
     recognition: float = 0.1,
     end_of_turn: Sequence[float] | None = (1.0,),
     engines: Callable[[Engines], Engines] = lambda engines: engines,
+    aside: bool = False,
+    skills: Sequence[Skill] = (),
 ) -> AsyncIterator[Stage]:
     """Runs a session; engines cost what they declare in the time of the running loop."""
     loop = asyncio.get_running_loop()
@@ -167,14 +169,14 @@ async def play(
             voice=Lane("voice", lambda: FakeVoice(first_audio=0.08, per_word=0.2, spend=spend)),
         )
     )
-    glasses = SimGlasses()
+    glasses = SimGlasses(aside=aside)
     told = Told()
     config = Config(turns=turns or TurnsConfig())
     session = Session(
         config,
         glasses,
         built,
-        [Ask(), Quit(), Hide(), Broken()],
+        [Ask(), Quit(), Hide(), Broken(), *skills],
         emit=told,
         wall_time=lambda: datetime(2026, 11, 22, 16, 20, tzinfo=UTC),
     )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.errors import EngineMissing, RemoteFailed, RemoteRefused, RemoteRejected
+from edge.errors import EngineMissing, LanguageMissing, RemoteFailed, RemoteRefused, RemoteRejected
 from edge.events import RemoteChanged, TurnEnded
 from edge.policy.breaker import Breaker, BreakerSettings
 from edge.ports import RecogniserStream, Stop
@@ -97,7 +97,7 @@ class Away:
         self.engine.reset()
 
     def stream(self, *, phrases: Sequence[str] = (), languages: Sequence[str] = ()) -> RecogniserStream:
-        return AwayStream(self, self.engine.stream(phrases=phrases))
+        return AwayStream(self, self.engine.stream(phrases=phrases, languages=languages))
 
 
 class AwayStream:
@@ -212,6 +212,24 @@ def test_what_was_said_is_recognised_here_once_the_server_is_gone() -> None:
         stream.close()
         again = engine.stream()
         assert [again.accept(pcm) for pcm in sound] and again.final(Stop()).text == "", "the script of the server is at its end"
+
+
+def test_both_recognisers_are_asked_for_the_languages_of_an_utterance() -> None:
+    there, here = FakeRecogniser(["uno"], knows=["es"]), FakeRecogniser(["uno", "dos"], knows=["es"])
+    engine = FallbackRecogniser(Away(there, [0]), here)
+    stream = engine.stream(languages=("es",))
+    stream.accept(tone(0.1))
+    assert stream.final(Stop()).language == "es"
+    assert there.asked == here.asked == [("es",)]
+    with pytest.raises(LanguageMissing):
+        FallbackRecogniser(Away(there), here).stream(languages=("fr",))
+
+
+def test_a_local_recogniser_without_the_language_takes_nothing_over() -> None:
+    engine = FallbackRecogniser(Away(FakeRecogniser(["uno"]), [0]), FakeRecogniser(["one"], knows=["en"]))
+    stream = engine.stream(languages=("es",))
+    with pytest.raises(RemoteFailed, match=SERVER):
+        stream.accept(tone(0.1))
 
 
 def test_a_pause_is_no_end_for_a_server_either() -> None:

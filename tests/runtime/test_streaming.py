@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.decoding import Decoded, DecodeRequest
-from edge.errors import UsageError
 from edge.policy.agreement import LocalAgreement
 from edge.policy.alignatt import AlignAtt
 from edge.policy.echo import EchoGate
@@ -194,47 +193,6 @@ def test_names_are_told_but_not_beside_a_prefix() -> None:
         feed(stream, sound(script, 1.5))
         assert all(request.hotwords == ("" if request.prefix else "Ada Grace") for request in decoder.asked)
         assert any(request.prefix for request in decoder.asked) is (policy == "alignatt")
-
-
-def test_the_language_is_told_by_two_seconds_of_speech_and_kept() -> None:
-    script = spoken(TEXT, 0.2)
-    decoder = ScriptedDecoder(script, language="de")
-    engine = recogniser(decoder, Streaming())
-    stream = engine.stream()
-    feed(stream, sound(script))
-    stream.final(Stop())
-    languages = [request.language for request in decoder.asked]
-    assert languages[:2] == ["", ""]
-    assert set(languages[2:]) == {"de"}
-    assert decoder.identified == 1
-    decoder.script = tuple(spoken("ja bitte", 0.2))
-    stream = engine.stream()
-    feed(stream, sound(decoder.script))
-    stream.final(Stop())
-    assert decoder.asked[-1].language == "de", "too short to tell: that of the last utterance"
-    assert decoder.identified == 1
-
-
-def test_of_two_languages_the_likelier_is_kept() -> None:
-    script = spoken(TEXT, 0.2)
-    decoder = ScriptedDecoder(script, language="fr")
-    decoder.languages = ("en", "de", "fr")
-    for wanted, found in ((("de-AT", "fr-CA"), "fr-CA"), (("de-AT", "en-GB"), "en-GB")):
-        stream = recogniser(decoder, Streaming(languages=wanted)).stream()
-        feed(stream, sound(script))
-        stream.final(Stop())
-        assert decoder.asked[-1].language == found
-
-
-def test_a_language_may_go_by_another_name() -> None:
-    decoder = ScriptedDecoder()
-    decoder.languages = ("no", "en")
-    recogniser(decoder, Streaming(languages=("nb-NO", "en-GB")))
-
-
-def test_a_language_that_the_decoder_lacks_is_refused_at_once() -> None:
-    with pytest.raises(UsageError, match=r"knows no 'xx': it has de, en"):
-        recogniser(ScriptedDecoder(), Streaming(languages=("xx",)))
 
 
 def test_a_stop_ends_the_last_pass_with_what_was_known() -> None:

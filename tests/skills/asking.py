@@ -2,8 +2,8 @@
 
 It is scripted with plain values (what the camera sees, what the model answers, what was said before) and remembers what the
 skill did. It holds the skill to the contract: whatever can be felt outside the turn (``act``, ``speak_as``, ``keep``,
-``mean``, and of the eyes ``follow``, ``unfollow``, ``watch``, ``unwatch``) before ``sure()`` was awaited is an
-AssertionError, as is a second look that asks for what the turn never had.
+``mean``, ``interpret``, ``overlay``, and of the eyes ``follow``, ``unfollow``, ``watch``,
+``unwatch``) before ``sure()`` was awaited is an AssertionError, as is a second look that asks for what the turn never had.
 
     asking = FakeAsking("what time is it", now=datetime(2026, 11, 22, 16, 20))
     assert await said(TimeAndDate(), asking) == "It's twenty past four in the afternoon."
@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from edge.errors import EngineMissing, NearsightError, NoView
+from edge.policy.language_guess import guess
 from edge.skill import Act, Asking, Eyes, Meant, Skill
 from edge.tracks import SegmentPrompt, Track, TrackState, WatchRule
+from edge.translation import Interpret
 from edge.values import (
     Box,
     Code,
@@ -175,6 +177,13 @@ class FakeAsking:
     thought: Thought = ()
     looked: Thought | None = None
     """What the vision model answers; None: there is none."""
+    mine: str = "en"
+    interpreting: Interpret | None = None
+    translations: Sequence[tuple[str, str]] = ()
+    languages: Mapping[str, str] = field(default_factory=dict)
+    """The languages of texts; of what it lacks the commonest words tell."""
+    translated: Mapping[str, str] | Callable[[str, str, str], str] = field(default_factory=dict)
+    """What the translator makes of a text, or of text, target and source; what it lacks it gives back in angle brackets."""
     now: datetime = datetime(2026, 11, 22, 16, 20)
     recording: bool = True
     """Whether ``keep`` has a session bundle to keep pictures in."""
@@ -188,6 +197,12 @@ class FakeAsking:
     prompts: list[Prompt] = field(default_factory=list)
     looks: list[tuple[Prompt, Box | None, Mapping[str, Any] | None]] = field(default_factory=list)
     """What the vision model was asked: prompt, box, schema."""
+    asked_of_interpreter: list[Interpret | None] = field(default_factory=list)
+    tongues: list[str] = field(default_factory=list)
+    """The languages in which it was to be spoken."""
+    translate_requests: list[tuple[str, str, str]] = field(default_factory=list)
+    """Text, target, source."""
+    overlays: list[tuple[VideoFrame, str, list[tuple[TextLine, str]]]] = field(default_factory=list)
     kept: list[VideoFrame] = field(default_factory=list)
     pieces_taken: int = 0
     """How many pieces of a model's answer the skill took before it was content."""
@@ -254,6 +269,40 @@ class FakeAsking:
     def act(self, act: Act) -> None:
         self._felt("act")
         self.acts.append(act)
+
+    def interpret(self, wanted: Interpret | None) -> None:
+        self._felt("interpret")
+        self.asked_of_interpreter.append(wanted)
+        if wanted is None:
+            self.interpreting = None
+        else:
+            target = "" if wanted.both else wanted.target or self.mine
+            self.interpreting = Interpret(wanted.mine or self.mine, wanted.theirs, wanted.both, target)
+
+    def speak_in(self, language: str) -> None:
+        self._called("speak_in")
+        self.tongues.append(language)
+
+    async def translate(self, text: str, target: str, source: str = "") -> AsyncIterator[str]:
+        self._called("translate")
+        self.translate_requests.append((text, target, source))
+        if callable(self.translated):
+            given = self.translated(text, target, source)
+        else:
+            given = self.translated.get(text, f"<{text}>")
+        for at, word in enumerate(given.split(" ")):
+            yield f" {word}" if at else word
+
+    def expect_translating(self) -> None:
+        self._called("expect_translating")
+
+    async def language_of(self, text: str) -> str:
+        self._called("language_of")
+        return self.languages.get(text, "") or guess(text)
+
+    def overlay(self, frame: VideoFrame, language: str, lines: Sequence[tuple[TextLine, str]]) -> None:
+        self._felt("overlay")
+        self.overlays.append((frame, language, list(lines)))
 
     def wall_time(self) -> datetime:
         self._called("wall_time")

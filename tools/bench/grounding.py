@@ -25,87 +25,38 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge.errors import EngineMissing, NoView
+from edge.errors import NoView
 from edge.policy import prompts
 from edge.ports import Stop
-from edge.skill import Act, Eyes, Meant, Skill
 from edge.skills.ask import Ask
-from edge.values import Box, Code, Exchange, Prompt, Reading, SceneFacts, TextLine, VideoFrame, VoiceStyle
+from edge.values import Box, Prompt, Reading, TextLine, VideoFrame
 from models.catalog import Catalogue
 from models.llama import LlamaCpp
-from tests.skills.asking import FakeEyes
+from tests.skills.asking import FakeAsking
 
 MODEL = "smollm2-135m-instruct"
 _NOWHERE = Box(0, 0, 1, 1)
 
 
-@dataclass
-class Scene:
+class Scene(FakeAsking):
     """An ``Asking`` whose picture is given as its text. ``lines`` None: there is no picture."""
 
-    transcript: str
-    lines: Sequence[str] | None
-    model: LlamaCpp
-    slots: Mapping[str, str] = field(default_factory=dict)
-    history: Sequence[Exchange] = ()
-    style: VoiceStyle = field(default_factory=VoiceStyle)
-    manner: str = "plain"
-    meant: Meant | None = None
-    eyes: Eyes = field(default_factory=lambda: FakeEyes())
-    skills: Sequence[Skill] = ()
-
-    async def sure(self) -> None:
-        """Is at once."""
+    def __init__(self, transcript: str, lines: Sequence[str] | None, model: LlamaCpp) -> None:
+        read = Reading(tuple(TextLine(line, _NOWHERE, 1.0) for line in lines)) if lines is not None else None
+        super().__init__(transcript, text=read)
+        self._model = model
 
     async def frame(self) -> VideoFrame:
         """Raises NoView: the scene has text, no pixels."""
         raise NoView("no picture")
 
-    async def reading(self, frame: VideoFrame | None = None) -> Reading:
-        """Gives the lines, each read with certainty."""
-        if self.lines is None:
-            raise NoView("no picture")
-        return Reading(tuple(TextLine(line, _NOWHERE, 1.0) for line in self.lines))
-
-    async def codes(self) -> tuple[Code, ...]:
-        """Gives none."""
-        return ()
-
-    async def scene(self) -> SceneFacts:
-        """Gives a grey middle."""
-        return SceneFacts(0.5, (("grey", 1.0),))
-
     async def think(self, prompt: Prompt) -> AsyncIterator[str]:
         """Gives the model's answer; nothing else runs on this loop, so it may block it."""
-        for piece in self.model.generate(prompt, Stop()):
+        for piece in self._model.generate(prompt, Stop()):
             yield piece
-
-    async def look(self, prompt: Prompt, box: Box | None = None, schema: Mapping[str, Any] | None = None) -> AsyncIterator[str]:
-        """Raises EngineMissing: the bundled profile has no vision model."""
-        raise EngineMissing("no vision model")
-        yield ""
-
-    def mean(self, meant: Meant) -> None:
-        """Nobody asks again."""
-
-    def speak_as(self, style: VoiceStyle) -> None:
-        """Does nothing."""
-
-    async def keep(self, frame: VideoFrame) -> str:
-        """Keeps nothing."""
-        return ""
-
-    def act(self, act: Act) -> None:
-        """Does nothing."""
-
-    def wall_time(self) -> datetime:
-        """Gives a fixed day."""
-        return datetime(2026, 11, 22, 12, 0)
 
 
 def judge(reply: str, accepted: Sequence[str]) -> str:

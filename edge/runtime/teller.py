@@ -1,0 +1,82 @@
+"""Tells what comes of speech on its way into another language: each text when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edge.events import Event
+from edge.translation import Party, Progress, SourceHeard, Translated
+from edge.values import SAMPLE_RATE, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """From one language into another."""
+
+    source: str
+    target: str
+    speaker: Party | None
+
+
+class Teller:
+    """Remembers what was told of the sentences that are not finished."""
+
+    def __init__(self, emit: Callable[[Event], None], now_ns: Callable[[], int], *, sources: bool) -> None:
+        """``sources``: whether there are any; a recogniser that translates hears none."""
+        self._emit = emit
+        self._now_ns = now_ns
+        self._sources = sources
+        self._told: dict[int, tuple[object, object]] = {}
+
+    def tell(self, direction: Direction, number: int, step: Progress, heard_to: int) -> None:
+        """Tells a sentence's source and its translation where they are not as they were. ``heard_to``: media time."""
+        before = self._told.get(number, (None, None))
+        heard = step.source, step.source_tail, step.final
+        translated = step.text, step.tail, step.final
+        self._told[number] = heard, translated
+        if heard != before[0] and (step.source or step.source_tail) and self._sources:
+            self._emit(self._source(direction, number, step, heard_to))
+        if translated != before[1] and (step.text or step.tail or step.final):
+            self._emit(self._translation(direction, number, step))
+        if step.final:
+            del self._told[number]
+
+    def _source(self, direction: Direction, number: int, step: Progress, heard_to: int) -> SourceHeard:
+        return SourceHeard(
+            t_ns=self._now_ns(),
+            sentence=number,
+            speaker=direction.speaker.value if direction.speaker is not None else "",
+            language=direction.source,
+            text=step.source,
+            tail=step.source_tail,
+            final=step.final,
+            start_ms=_ms(step.start),
+            end_ms=_ms(step.end),
+            heard_ms=_ms(heard_to),
+            words=_rows(step.words) if step.final else (),
+        )
+
+    def _translation(self, direction: Direction, number: int, step: Progress) -> Translated:
+        now = self._now_ns()
+        return Translated(
+            t_ns=now,
+            sentence=number,
+            speaker=direction.speaker.value if direction.speaker is not None else "",
+            language=direction.target,
+            text=step.text,
+            tail=step.tail,
+            final=step.final,
+            record=step.record,
+            start_ms=_ms(step.start),
+            end_ms=_ms(step.covered),
+            lag_ms=round(max(0.0, now / 1e6 - _ms(step.covered)), 1),
+        )
+
+
+def _ms(sample: int) -> float:
+    return round(sample * 1000 / SAMPLE_RATE, 1)
+
+
+def _rows(words: tuple[Word, ...]) -> tuple[Mapping[str, object], ...]:
+    return tuple({"text": word.text, "start_ms": _ms(word.start), "end_ms": _ms(word.end)} for word in words)
