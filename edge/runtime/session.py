@@ -73,6 +73,8 @@ from edge.values import (
 
 log = logging.getLogger(__name__)
 
+LAG_S = 1.0
+"""How much older than now the newest sound is at most while it comes."""
 TYPED = "ask:"
 """How a tap begins that brings the words of a page's button."""
 
@@ -304,7 +306,7 @@ class Session:
         self.failed(error)
 
     def _tapped(self, name: str) -> None:
-        policy, now = self.listener.policy, self.listener.now
+        policy, now = self.listener.policy, self._touched_at()
         if self.interpreting.pushed(name):
             return
         if name.startswith(TYPED):
@@ -319,6 +321,11 @@ class Session:
                 self.listener.act(policy.call(name, now))
             case "release":
                 self.listener.act(policy.cut(now))
+
+    def _touched_at(self) -> int:
+        """Media time of a touch: that of the newest sound, unless none has come for a while."""
+        heard, clock = self.listener.now, self.now_ns() // NS_PER_SAMPLE
+        return clock if clock - heard > samples(LAG_S) else heard
 
     def _condition(self, condition: Condition) -> None:
         before, self.device.condition = self.device.condition, condition
