@@ -249,7 +249,7 @@ class Interpreter:
 
     def _own_words(self, text: str, final: bool) -> bool:
         """Whether a microphone hears what a mouth says; judged when it is all there, shown to nobody until then."""
-        said = [piece for mouth in self._mouths.values() if mouth.speaking for piece in mouth.said]
+        said = [text for mouth in self._mouths.values() for text in mouth.lately()]
         return self._now.way is None and bool(said) and overheard(text, said)
 
     def _decide(self, decision: Decision, text: str, *, final: bool) -> None:

@@ -167,7 +167,14 @@ class Interpreting:
                 await self._interpret(self.wanted)
 
     async def _interpret(self, wanted: Interpret) -> None:
-        languages = await self._understood(wanted)
+        try:
+            languages = await self._understood(wanted)
+            await self._load(wanted)
+        except NearsightError as error:
+            self._failed(error)
+            self._tell(error.spoken)
+            self.end()
+            return
         interpreter = self._interpreter = self._make(wanted, languages)
         self._listener.overhear, self._listener.policy.calls_only = interpreter.hear, True
         try:
@@ -183,6 +190,12 @@ class Interpreting:
             self._interpreter = None
             for speaker in (self._speaker, self._beside):
                 speaker.release("listener speaks")
+
+    async def _load(self, wanted: Interpret) -> None:
+        """Loads translator and voices before the first word needs them. Raises what they raise."""
+        await self._translator().open()
+        for _, target in directions(wanted) if self._config.translator.speak else ():
+            await self.voice(target)
 
     async def _understood(self, wanted: Interpret) -> tuple[str, ...]:
         """Gives the languages that are listened for, without one that the recogniser does not know, which is told."""

@@ -27,6 +27,9 @@ BOUND: Final = samples(60.0)
 AHEAD: Final = samples(0.4)
 """Sound of one piece that is left when the next is made."""
 
+ECHO_S: Final = 4.0
+"""How long after its end what was spoken may still come out of a recogniser, reverberation and pauses included."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -59,8 +62,7 @@ class Mouth:
         now_ns: Callable[[], int],
     ) -> None:
         self.party = party
-        self.said: deque[str] = deque(maxlen=8)
-        """What was spoken last, newest last: a microphone may hear it again."""
+        self._said: deque[tuple[str, Playback, float]] = deque(maxlen=8)
         self._speaker = speaker
         self._voice = voice
         self._pace = pace
@@ -90,6 +92,11 @@ class Mouth:
         """Seconds of speech that wait to be heard, about."""
         playing = self._playback.waiting / SAMPLE_RATE if self._playback is not None else 0.0
         return playing + self._backlog.seconds("".join(piece.text for piece in self._waiting))
+
+    def lately(self) -> list[str]:
+        """Gives what was spoken just now, oldest first: a microphone may hear it, and its recogniser be late."""
+        now = asyncio.get_running_loop().time()
+        return [text for text, playback, at in self._said if at + playback.written / SAMPLE_RATE > now - ECHO_S]
 
     @property
     def speaking(self) -> bool:
@@ -138,7 +145,7 @@ class Mouth:
         def audible() -> None:
             wait = max(0.0, (playback.first_at or 0.0) - loop.time())
             start = self._now_ns() + round(wait * 1e9)
-            self.said.append(piece.text)
+            self._said.append((piece.text, playback, playback.first_at or loop.time()))
             self._emit(
                 TranslationSpoken(
                     t_ns=self._now_ns(),

@@ -124,8 +124,11 @@ async def test_a_command_is_held_and_taken() -> None:
 
 async def test_its_own_voice_is_not_translated_again() -> None:
     """The partner's loudspeaker stands on the table: the glasses hear what it says."""
-    async with interpreted([DOG, PERRO], per_word=0.6, seconds=1.0) as stage:
-        await stage.hear(np.concatenate([tone(1.2), silence(1.0), tone(1.2), silence(3.0)]))
+    async with interpreted([DOG, PERRO], per_word=0.3, seconds=1.0) as stage:
+        await stage.hear(np.concatenate([tone(1.2), silence(1.0)]))
+        while stage.mouths[Party.PARTNER].speaking:
+            await stage.hear(silence(0.1))
+        await stage.hear(np.concatenate([tone(1.2), silence(3.0)]))  # what it said, from the room, a little later
     assert " ".join(stage.spoken()) == PERRO
     assert all("perro" not in request.text for request in stage.translator.asked)
 

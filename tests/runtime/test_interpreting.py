@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edge.config import TurnsConfig
-from edge.errors import EngineMissing, LanguageMissing
-from edge.events import Notice, TurnEnded
+from edge.errors import EngineFailed, EngineMissing, LanguageMissing
+from edge.events import Failed, Notice, TurnEnded
 from edge.policy.signals import State
 from edge.ports import RecogniserStream, Stop
 from edge.runtime.engines import Engines
@@ -210,3 +210,20 @@ async def test_one_phrase_is_spoken_by_the_voice_of_its_language() -> None:
         await stage.session.ask("how do you say good day in klingon")
     assert spoken[0] == ("es", "buen día")
     assert {language for language, _ in spoken[1:]} == {"en"}
+
+
+async def test_a_translator_that_cannot_be_loaded_ends_the_mode_and_says_so() -> None:
+    class Unloadable(FakeTranslator):
+        def open(self) -> None:
+            raise EngineFailed("the model's file is gone")
+
+    def engines(built: Engines) -> Engines:
+        return replace(translating(["good day"])(built), translator=Lane("translator", lambda: Unloadable(SPANISH)))
+
+    async with play(engines=engines) as stage:
+        stage.session.interpreting.begin(TO_SPANISH)
+        await asyncio.sleep(2.0)
+        assert stage.session.interpreting.wanted is None
+        await speech(stage)
+    assert [one.text for one in stage.of(Failed)] == ["the model's file is gone"]
+    assert [one.on for one in stage.of(InterpretingChanged)] == [True, False]
