@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from edge.tracks import SegmentPrompt, Track, WatchRule
-from edge.translation import Interpret
+from edge.translation import Interpret, Rendered
 from edge.values import Box, Code, Detection, Exchange, Mask, Prompt, Reading, SceneFacts, TextLine, VideoFrame, VoiceStyle
 
 
@@ -174,8 +174,8 @@ class Asking(Protocol):
         """
 
     @property
-    def translations(self) -> Sequence[tuple[str, str]]:
-        """Sentences that were heard and their translations, newest last."""
+    def translations(self) -> Sequence[Rendered]:
+        """Sentences that were heard, with their translations, newest last."""
 
     def translate(self, text: str, target: str, source: str = "") -> AsyncIterator[str]:
         """Gives the translation of a text, piece by piece; without a source it is in the wearer's language.

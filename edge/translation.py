@@ -83,6 +83,17 @@ class Progress:
     """The source words that stand."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A sentence that was translated."""
+
+    source: str
+    """As it was heard; empty from a recogniser that translates."""
+    text: str
+    language: str
+    """Of ``text``."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterpretingChanged(Event):
     """Speech is translated as it is spoken from now on, or no longer."""

@@ -65,7 +65,7 @@ PUBLIC = {
     "edge.tables": "as_table build merge nearest read_toml",
     "edge.tracks": "Candidates Cues Floats Memories SegmentPrompt Track TrackState View WatchRule Watched",
     "edge.translation": (
-        "Ask Interpret InterpretingChanged Party PassedOver Progress SourceHeard TextTranslated TranslateRequest "
+        "Ask Interpret InterpretingChanged Party PassedOver Progress Rendered SourceHeard TextTranslated TranslateRequest "
         "Translated TranslationSpoken text_translated"
     ),
     "edge.values": (

@@ -38,7 +38,7 @@ from edge.runtime.lane import Lane
 from edge.runtime.mouth import Mouth, Piece
 from edge.runtime.teller import Direction, Teller
 from edge.runtime.utterances import Began, Ended, Utterances, Words
-from edge.translation import Ask, Party, PassedOver, Progress, TranslateRequest
+from edge.translation import Ask, Party, PassedOver, Progress, Rendered, TranslateRequest
 from edge.values import Word
 
 HEARING: Final = 1500
@@ -123,7 +123,7 @@ class Interpreter:
         self.sides = sides
         self.pushed: Party | None = None
         """Who holds a button down to speak."""
-        self.done: list[tuple[str, str]] = []
+        self.done: list[Rendered] = []
         """Sentences with their translations, newest last."""
         self.sound: Channel[engines.Heard] = Channel("interpreter", HEARING, Overflow.DROP_OLDEST)
         self._utterances = utterances(self._take)
@@ -355,5 +355,5 @@ class Interpreter:
         if step.text:
             pair = ("" if self._translated else step.source, step.record or step.text)
             way.done.append(pair)
-            self.done.append(pair)
+            self.done.append(Rendered(*pair, way.direction.target))
             del way.done[:-CONTEXT], self.done[:-KEPT]

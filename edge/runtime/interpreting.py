@@ -31,7 +31,7 @@ from edge.runtime.listener import Listener
 from edge.runtime.mouth import Mouth
 from edge.runtime.speaker import Speaker
 from edge.runtime.utterances import Utterances
-from edge.translation import Interpret, InterpretingChanged, Party, TranslateRequest
+from edge.translation import Interpret, InterpretingChanged, Party, Rendered, TranslateRequest
 from edge.values import VoiceStyle
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class Interpreting:
         self._now_ns = now_ns
         self._interpreter: Interpreter | None = None
         self._changed = asyncio.Event()
-        self._past: list[tuple[str, str]] = []
+        self._past: list[Rendered] = []
 
     # -- asked by a skill ------------------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ class Interpreting:
         return self._engines.translator
 
     @property
-    def translations(self) -> Sequence[tuple[str, str]]:
+    def translations(self) -> Sequence[Rendered]:
         """Sentences with their translations, newest last."""
         return [*self._past, *(self._interpreter.done if self._interpreter is not None else ())]
 

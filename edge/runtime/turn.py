@@ -26,7 +26,7 @@ from edge.runtime.marks import Marks
 from edge.runtime.speaker import Playback
 from edge.runtime.written import written_in
 from edge.skill import Act, Eyes, Meant, Skill
-from edge.translation import Interpret
+from edge.translation import Interpret, Rendered
 from edge.values import (
     Box,
     Code,
@@ -330,8 +330,8 @@ class Turn:
             self.host.interpreting.begin(wanted)
 
     @property
-    def translations(self) -> Sequence[tuple[str, str]]:
-        """Sentences that were heard and their translations, newest last."""
+    def translations(self) -> Sequence[Rendered]:
+        """Sentences that were heard, with their translations, newest last."""
         return self.host.interpreting.translations
 
     async def translate(self, text: str, target: str, source: str = "") -> AsyncIterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
+from edge.policy.languages import same
 from edge.skill import Asking
 
 
@@ -32,10 +33,13 @@ class Repeat:
     async def answer(self, asking: Asking) -> AsyncIterator[str]:
         """Gives the last answer that had any words."""
         if asking.interpreting is not None and asking.translations:
-            yield asking.translations[-1][1]
+            last = asking.translations[-1]
+            if not same(last.language, asking.mine):
+                asking.speak_in(last.language)
+            yield last.text
             return
         for exchange in reversed(asking.history):
-            if last := exchange.answer or exchange.heard:
-                yield last
+            if said := exchange.answer or exchange.heard:
+                yield said
                 return
         yield "I have not said anything yet."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from edge.errors import EngineMissing, LanguageMissing
+from edge.policy.languages import same
 from edge.policy.translate_words import (
     ALREADY_YOURS,
     NOT_TRANSLATING,
@@ -65,7 +66,7 @@ class Translate:
                 asking.interpret(None)
                 yield "I have stopped translating." if on else NOT_TRANSLATING
             case Want.SAID:
-                yield _last(asking) or NOTHING_SAID
+                yield _last(asking, asking.mine) or NOTHING_SAID
             case Want.SLOWER:
                 await asking.sure()
                 style, _ = changed(asking.style, {"slower"})
@@ -87,8 +88,13 @@ async def _begin(asking: Asking, wish: Wish) -> str:
     return begun(asking.interpreting or ask)
 
 
-def _last(asking: Asking) -> str:
-    return asking.translations[-1][1] if asking.translations else ""
+def _last(asking: Asking, language: str = "") -> str:
+    """Gives the newest translation, of those into a language where there are any, in its own voice."""
+    of_it = [one for one in asking.translations if same(one.language, language)]
+    last = (of_it or list(asking.translations))[-1:]
+    if last and not same(last[0].language, asking.mine):
+        asking.speak_in(last[0].language)
+    return last[0].text if last else ""
 
 
 def _last_answer(asking: Asking) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 from edge.errors import EngineFailed
 from edge.policy.pacing import Pace
 from edge.policy.sides import Sides
-from edge.translation import Party, PassedOver, SourceHeard, Translated, TranslationSpoken
+from edge.translation import Party, PassedOver, Rendered, SourceHeard, Translated, TranslationSpoken
 from models.fakes import silence, tone
 from models.fakes_translation import FakeTranslator, Slip
 from tests.runtime.interpreted import SPANISH, interpreted, loudness
@@ -24,7 +24,7 @@ async def test_what_is_said_is_spoken_in_the_other_language() -> None:
     heard = [one for one in stage.told.of(SourceHeard) if one.final]
     assert " ".join(one.text for one in heard) == DOG
     assert [word["text"] for one in heard for word in one.words] == DOG.split()
-    assert stage.interpreter.done == [(one.text, text) for one, text in zip(heard, stage.texts(), strict=True)]
+    assert stage.interpreter.done == [Rendered(one.text, text, "es") for one, text in zip(heard, stage.texts(), strict=True)]
 
 
 async def test_it_speaks_before_the_speaker_has_finished() -> None:

@@ -18,7 +18,7 @@ from edge.runtime.lane import Lane
 from edge.runtime.tongues import Tongues
 from edge.skills.how_to_say import HowToSay
 from edge.skills.translate import Translate
-from edge.translation import Interpret, InterpretingChanged, SourceHeard, Translated, TranslationSpoken
+from edge.translation import Interpret, InterpretingChanged, Rendered, SourceHeard, Translated, TranslationSpoken
 from edge.values import SpeechChunk, VoiceStyle
 from models.fakes import FakeRecogniser, FakeVoice, silence, tone
 from models.fakes_translation import FakeTranslator
@@ -115,7 +115,7 @@ async def test_a_wearer_begins_and_ends_it_by_asking() -> None:
         await speech(stage)
     assert stage.of(TurnEnded)[0].answer == "Translating into Spanish."
     assert [one.text for one in stage.of(TranslationSpoken)] == ["buen día"]
-    assert stage.session.interpreting.translations == [("good day", "buen día")]
+    assert stage.session.interpreting.translations == [Rendered("good day", "buen día", "es")]
 
 
 async def test_the_partner_hears_their_own_loudspeaker() -> None:

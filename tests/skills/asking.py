@@ -22,7 +22,7 @@ from edge.errors import EngineMissing, NearsightError, NoView
 from edge.policy.language_guess import guess
 from edge.skill import Act, Asking, Eyes, Meant, Skill
 from edge.tracks import SegmentPrompt, Track, TrackState, WatchRule
-from edge.translation import Interpret
+from edge.translation import Interpret, Rendered
 from edge.values import (
     Box,
     Code,
@@ -179,7 +179,7 @@ class FakeAsking:
     """What the vision model answers; None: there is none."""
     mine: str = "en"
     interpreting: Interpret | None = None
-    translations: Sequence[tuple[str, str]] = ()
+    translations: Sequence[Rendered] = ()
     languages: Mapping[str, str] = field(default_factory=dict)
     """The languages of texts; of what it lacks the commonest words tell."""
     translated: Mapping[str, str] | Callable[[str, str, str], str] = field(default_factory=dict)

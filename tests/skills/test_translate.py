@@ -13,7 +13,7 @@ from edge.skills import load
 from edge.skills.how_to_say import HowToSay
 from edge.skills.repeat import Repeat
 from edge.skills.translate import Translate
-from edge.translation import Interpret
+from edge.translation import Interpret, Rendered
 from edge.values import Box, Exchange
 from tests.skills.asking import FakeAsking, picture, said
 
@@ -132,12 +132,24 @@ async def test_it_ends() -> None:
     assert await said(Translate(), asked("stop translating")) == "I am not translating."
 
 
-PAST = (("hola", "hello"), ("¿dónde está la estación?", "where is the station?"))
+PAST = (Rendered("hola", "hello", "en"), Rendered("¿dónde está la estación?", "where is the station?", "en"))
+OURS = Rendered("over there", "allí", "es")
 
 
 async def test_the_last_translation_once_more() -> None:
     assert await said(Translate(), asked("what did they say", translations=PAST)) == "where is the station?"
     assert await said(Translate(), asked("what did they say")) == "I have not translated anything yet."
+
+
+async def test_what_they_said_is_theirs_and_what_is_said_again_has_its_own_voice() -> None:
+    asking = asked("what did they say", translations=(*PAST, OURS))
+    assert await said(Translate(), asking) == "where is the station?"
+    assert asking.tongues == []
+    now = Interpret("en", "es", True, "")
+    for skill, text in ((Repeat(), "say that again"), (Translate(), "say that again slowly")):
+        asking = asked(text, translations=(*PAST, OURS), interpreting=now)
+        assert await said(skill, asking) == "allí"
+        assert asking.tongues == ["es"]
 
 
 async def test_once_more_and_slower() -> None:
@@ -151,7 +163,7 @@ async def test_once_more_and_slower() -> None:
 async def test_repeating_means_the_translation_while_one_goes_on() -> None:
     history = (Exchange("what time is it", "It is four.", "It is four."),)
     now = Interpret("en", "es", True, "")
-    assert await said(Repeat(), asked("say that again", history=history, translations=PAST, interpreting=now)) == PAST[-1][1]
+    assert await said(Repeat(), asked("say that again", history=history, translations=PAST, interpreting=now)) == PAST[-1].text
     assert await said(Repeat(), asked("say that again", history=history, interpreting=now)) == "It is four."
     assert await said(Repeat(), asked("say that again", history=history, translations=PAST)) == "It is four."
 
