@@ -67,6 +67,13 @@ class Rules:
         return cls(named.get(config.policy), config.engine in INSTANT)
 
 
+@dataclass(frozen=True, slots=True)
+class _Push:
+    """A button was pressed, or with None let go."""
+
+    party: Party | None
+
+
 @dataclass
 class _Way:
     """One direction's work."""
@@ -91,6 +98,8 @@ class _Utterance:
     """What stands of it."""
     at: int = 0
     """Media time up to which it was heard."""
+    pushed: Party | None = None
+    """Who held a button down to say it."""
 
 
 class Interpreter:
@@ -121,11 +130,9 @@ class Interpreter:
         frame an utterance whose speaker, where known, has the word.
         """
         self.sides = sides
-        self.pushed: Party | None = None
-        """Who holds a button down to speak."""
         self.done: list[Rendered] = []
         """Sentences with their translations, newest last."""
-        self.sound: Channel[engines.Heard] = Channel("interpreter", HEARING, Overflow.DROP_OLDEST)
+        self.sound: Channel[engines.Heard | _Push] = Channel("interpreter", HEARING, Overflow.DROP_OLDEST)
         self._utterances = utterances(self._take)
         self._translator = translator
         self._mouths = mouths
@@ -145,6 +152,7 @@ class Interpreter:
         self._news = asyncio.Event()
         self._heard_out = False
         self._interrupted = False
+        self._pushed: Party | None = None
 
     # -- life ------------------------------------------------------------------------------------------------------------
 
@@ -173,6 +181,11 @@ class Interpreter:
         self.sound.flush()
         self._interrupted = True
 
+    def push(self, party: Party | None) -> None:
+        """Somebody holds a button down to speak; with None it is let go, and what was said is over."""
+        if not self.sound.closed:
+            self.sound.send_nowait(_Push(party))  # in its place among the sound, which a slow recogniser hears later
+
     def hush(self) -> None:
         """Gives up what was not spoken yet."""
         for mouth in self._mouths.values():
@@ -189,7 +202,13 @@ class Interpreter:
                 self._interrupted = False
                 await self._utterances.abandon()
                 self._end_utterance(None)
-            await self._utterances.hear(heard)
+            if not isinstance(heard, _Push):
+                await self._utterances.hear(heard)
+                continue
+            if heard.party is None and self._pushed is not None:
+                await self._utterances.finish()
+            self._pushed = heard.party
+            self._now.pushed = heard.party or self._now.pushed
         await self._utterances.finish()
         self._heard_out = True
         self._news.set()
@@ -199,9 +218,9 @@ class Interpreter:
     def _take(self, event: Began | Words | Ended) -> None:
         match event:
             case Began():
-                self._now = _Utterance()
+                self._now = _Utterance(pushed=self._pushed)
                 self.sides.begin()
-                self._tell_began(self.pushed)
+                self._tell_began(self._pushed)
             case Words():
                 self._words(event.heard, event, final=False)
             case Ended():
@@ -221,7 +240,7 @@ class Interpreter:
             evidence = Evidence(
                 language=event.language or self._heard_in,
                 level_db=event.level_db,
-                pushed=self.pushed,
+                pushed=now.pushed,
                 text="" if self._translated else text,
                 final=final,
                 confidence=event.confidence if isinstance(event, Ended) else 1.0,
@@ -245,7 +264,7 @@ class Interpreter:
         A recogniser that knows one of two languages makes words of it out of the other's speech; how little it believes them
         itself is known at the end.
         """
-        return self.pushed is not None or not (self.sides.both and self._heard_in)
+        return self._now.pushed is not None or not (self.sides.both and self._heard_in)
 
     def _own_words(self, text: str, final: bool) -> bool:
         """Whether a microphone hears what a mouth says; judged when it is all there, shown to nobody until then."""

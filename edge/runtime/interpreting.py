@@ -152,7 +152,7 @@ class Interpreting:
     def pushed(self, name: str) -> bool:
         """Takes a button held down to speak; says whether the tap was one."""
         if name in PUSH and self._interpreter is not None:
-            self._interpreter.pushed = PUSH[name]
+            self._interpreter.push(PUSH[name])
         return name in PUSH
 
     async def run(self) -> None:

@@ -79,13 +79,25 @@ async def test_whoever_holds_the_button_is_translated_for_the_other() -> None:
     sides = Sides("en", "es", both=True)
     translator = FakeTranslator({**SPANISH, "hola": "hello", "amigo": "friend"})
     async with interpreted(["good day", "hola amigo"], sides=sides, translator=translator, heard_in="") as stage:
-        stage.interpreter.pushed = Party.WEARER
+        stage.interpreter.push(Party.WEARER)
         await stage.hear(np.concatenate([tone(2.5), silence(1.5)]))
-        stage.interpreter.pushed = Party.PARTNER
+        stage.interpreter.push(Party.PARTNER)
         await stage.hear(np.concatenate([tone(2.5), silence(1.5)]))
     assert stage.spoken(Party.PARTNER) == ["buen día"]
     assert stage.spoken(Party.WEARER) == ["hello friend"]
     assert [one.speaker for one in stage.told.of(Translated) if one.final] == ["wearer", "partner"]
+
+
+async def test_a_button_that_is_let_go_ends_what_was_said_and_still_says_who_said_it() -> None:
+    sides = Sides("en", "es", both=True)
+    translator = FakeTranslator({**SPANISH, "hola": "hello", "amigo": "friend"})
+    async with interpreted(["hola amigo"], sides=sides, translator=translator, heard_in="", seconds=0.4) as stage:
+        stage.interpreter.push(Party.PARTNER)
+        await stage.hear(np.concatenate([silence(0.3), tone(0.5)]))
+        stage.interpreter.push(None)
+        await stage.hear(silence(0.2))  # a pause would be three times as long
+        assert stage.texts() == ["hello friend"]
+    assert stage.spoken(Party.WEARER) == ["hello friend"]
 
 
 async def test_what_is_in_the_target_already_is_passed_over() -> None:
