@@ -16,6 +16,8 @@ KNEE: Final = 1.5
 """Seconds behind up to which nothing is hurried: the next words are always made before the last ones have been spoken."""
 SLACK: Final = 0.5
 """Seconds by which the backlog may move either way before the pace does: clauses come and go by about so much."""
+_HURRY: Final = 0.5
+"""The share of ``shorten_behind`` from which everything is spoken as fast as may be."""
 _RELIEF: Final = 0.5
 """The share of ``shorten_behind`` to which the backlog must fall until sentences are whole again."""
 
@@ -24,7 +26,7 @@ class Pace:
     """How one listener is spoken to."""
 
     def __init__(self, max_rate: float = 1.25, shorten_behind: float = 8.0) -> None:
-        """``shorten_behind``: seconds behind from which sentences are shortened, and where ``max_rate`` is reached."""
+        """``shorten_behind``: seconds behind from which sentences are shortened; ``max_rate`` is reached half-way."""
         self.max_rate = max_rate
         self.shorten_behind = shorten_behind
         self._behind = 0.0
@@ -35,7 +37,7 @@ class Pace:
 
         It follows the backlog with play, as gears do: nothing changes until it has moved by twice ``SLACK``.
         """
-        top = max(self.shorten_behind - SLACK, KNEE)
+        top = max(_HURRY * self.shorten_behind - SLACK, KNEE)
         self._behind = min(max(self._behind, backlog_s - SLACK), backlog_s + SLACK, top)
         share = (self._behind - (KNEE - SLACK)) / (top - (KNEE - SLACK))
         share = min(1.0, max(0.0, share))

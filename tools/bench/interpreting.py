@@ -49,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--to", default="es")
     parser.add_argument("--readers", type=int, help="take only so many")
+    parser.add_argument("--reader", default="", help="take only this one")
     parser.add_argument("--utterances", type=int, default=10, help="take only so many of each")
     parser.add_argument("--fast", action="store_true")
     parser.add_argument("--profile")
@@ -62,7 +63,7 @@ def main() -> None:
     config = app.load_config(arguments.profile, None, {"turns": {"wake": False}})
     whole, seconds, spent_s = Translation(arguments.to), 0.0, 0.0
     try:
-        for name, files in list(readers(rows).items())[: arguments.readers]:
+        for name, files in list(readers(rows, arguments.reader).items())[: arguments.readers]:
             sound = joined([read(arguments.data / file) for file in files[: arguments.utterances]])
             one = Translation(arguments.to)
             played = interpreted(config, sound, arguments.to, [one, whole], fast=arguments.fast)
@@ -93,14 +94,14 @@ def figures(translation: Translation, seconds: float, spent_s: float) -> dict[st
     }
 
 
-def readers(rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
-    """Gives the files of each reader, in the order of the book."""
+def readers(rows: Sequence[dict[str, Any]], only: str = "") -> dict[str, list[str]]:
+    """Gives the files of each reader, in the order of the book; perhaps of one alone."""
     found: dict[str, list[str]] = {}
     for row in rows:
         name = Path(row["file"]).name
         if name.startswith(f"{SOURCE}__"):
             found.setdefault(name.partition("__")[2].partition("-")[0], []).append(row["file"])
-    return {name: sorted(files) for name, files in sorted(found.items())}
+    return {name: sorted(files) for name, files in sorted(found.items()) if only in ("", name)}
 
 
 def read(path: Path) -> Pcm:
