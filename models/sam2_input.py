@@ -28,10 +28,11 @@ def square(pixels: Pixels, size: int) -> Floats:
 
     if pixels.shape[:2] != (size, size):
         pixels = np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC))
-    planes = pixels[:, :, ::-1].transpose(2, 0, 1).astype(np.float32)
-    planes *= _SCALE[:, None, None]
-    planes += _SHIFT[:, None, None]
-    return planes[None]
+    planes = np.empty((1, 3, size, size), np.float32)
+    for plane, channel in enumerate((2, 1, 0)):  # one at a time: 0.5 ms at 512 pixels, all three transposed take 3
+        np.multiply(pixels[:, :, channel], _SCALE[plane], out=planes[0, plane])
+        planes[0, plane] += _SHIFT[plane]
+    return planes
 
 
 def stacked(memories: Memories) -> tuple[Floats, NDArray[np.int64], Floats, Floats]:
