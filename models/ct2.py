@@ -7,6 +7,7 @@ to another architecture, is then one clear line that names it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import struct
@@ -14,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from edge.errors import DeviceMissing, EngineFailed, EngineMissing, ModelCorrupt, ModelMissing, OutOfMemory, UsageError
 from edge.tables import nearest
@@ -123,6 +124,26 @@ def failures(model: str) -> Iterator[None]:
         if "cuda" in lower or "cublas" in lower or "cudnn" in lower:
             raise DeviceMissing(f"{model}: no GPU that CTranslate2 can use: {text}") from error
         raise EngineFailed(f"{model}: {text}") from error
+
+
+def read_json(path: Path) -> Any:
+    """Gives what a JSON file holds. Raises ModelMissing, ModelCorrupt, EngineFailed."""
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise ModelCorrupt(f"{path}: not JSON: {error}") from error
+
+
+def read_text(path: Path) -> str:
+    """Gives a text file of a model. Raises ModelMissing, ModelCorrupt, EngineFailed."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ModelMissing(f"{path} is not there: run nearsight models list") from error
+    except UnicodeDecodeError as error:
+        raise ModelCorrupt(f"{path}: not UTF-8 text") from error
+    except OSError as error:
+        raise EngineFailed(f"{path}: {error.strerror or error}") from error
 
 
 def choose(device: str, compute_type: str) -> tuple[str, str]:

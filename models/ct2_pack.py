@@ -8,7 +8,6 @@ neither pieces of words nor language tokens is translated word by word, or lette
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from edge.errors import EngineFailed, ModelCorrupt, ModelMissing
-from models.ct2 import Header, read_header
+from edge.errors import ModelCorrupt, ModelMissing
+from models.ct2 import Header, read_header, read_json, read_text
 
 SPECIFICATIONS: Final = ("TransformerSpec", "TransformerBase", "TransformerBig")
 """The second and third are the first's names in older conversions."""
@@ -171,33 +170,17 @@ def _vocabularies(folder: Path, header: Header, unknown: str) -> tuple[tuple[str
 def _vocabulary(folder: Path, side: str) -> tuple[str, ...] | None:
     path = folder / f"{side}_vocabulary.json"
     if path.exists():
-        tokens = _json(path)
+        tokens = read_json(path)
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise ModelCorrupt(f"{path}: not a list of tokens")
         return tuple(tokens)
     path = folder / f"{side}_vocabulary.txt"
-    return tuple(_text(path).removesuffix("\n").split("\n")) if path.exists() else None
+    return tuple(read_text(path).removesuffix("\n").split("\n")) if path.exists() else None
 
 
 def _config(path: Path) -> dict[str, Any]:
     """Gives the configuration; the oldest conversions have none."""
-    config = _json(path) if path.exists() else {}
+    config = read_json(path) if path.exists() else {}
     if not isinstance(config, dict):
         raise ModelCorrupt(f"{path}: not a JSON object")
     return config
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_text(path))
-    except ValueError as error:
-        raise ModelCorrupt(f"{path}: not JSON: {error}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ModelCorrupt(f"{path}: not UTF-8 text") from error
-    except OSError as error:
-        raise EngineFailed(f"{path}: {error.strerror or error}") from error

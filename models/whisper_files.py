@@ -6,13 +6,12 @@ here each fault is one line that names the file.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from edge.errors import EngineFailed, ModelCorrupt, ModelMissing
-from models.ct2 import Header, read_header
+from edge.errors import ModelCorrupt, ModelMissing
+from models.ct2 import Header, read_header, read_json, read_text
 
 _SPECIAL: Final = ("<|endoftext|>", "<|startoftranscript|>", "<|startofprev|>", "<|transcribe|>", "<|notimestamps|>")
 
@@ -42,13 +41,13 @@ def check_folder(folder: Path) -> Facts:
     _check_config(folder / "config.json", facts, header.integers.get("decoder/num_heads", 0))
     _check_tokens(folder, header)
     preprocessor = folder / "preprocessor_config.json"
-    if preprocessor.exists() and not isinstance(_json(preprocessor), dict):
+    if preprocessor.exists() and not isinstance(read_json(preprocessor), dict):
         raise ModelCorrupt(f"{preprocessor}: not a JSON object")
     return facts
 
 
 def _check_config(path: Path, facts: Facts, heads: int) -> None:
-    config = _json(path)
+    config = read_json(path)
     listed = config.get("alignment_heads") if isinstance(config, dict) else None
     if not isinstance(listed, list) or not listed:
         raise ModelCorrupt(f"{path}: no alignment_heads, so no word has a time: convert the model again")
@@ -64,7 +63,7 @@ def _check_tokens(folder: Path, header: Header) -> None:
     if len(tokens) != rows:
         raise ModelCorrupt(f"{path}: {len(tokens)} tokens for a model of {rows}")
     source = folder / "tokenizer.json"
-    tokenizer = _json(source)
+    tokenizer = read_json(source)
     added = tokenizer.get("added_tokens") if isinstance(tokenizer, dict) else None
     if not isinstance(added, list) or not isinstance(tokenizer.get("model"), dict):
         raise ModelCorrupt(f"{source}: not a tokenizer")
@@ -79,29 +78,11 @@ def _vocabulary(folder: Path) -> tuple[Path, list[str]]:
     """Gives the model's own list of tokens: older conversions have it as lines of text."""
     path = folder / "vocabulary.json"
     if path.exists():
-        tokens = _json(path)
+        tokens = read_json(path)
         if not isinstance(tokens, list):
             raise ModelCorrupt(f"{path}: not a list of tokens")
         return path, tokens
     lines = folder / "vocabulary.txt"
     if not lines.exists():
         raise ModelMissing(f"{path} is not there, nor {lines.name}: run nearsight models list")
-    return lines, _text(lines).removesuffix("\n").split("\n")
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(_text(path))
-    except ValueError as error:
-        raise ModelCorrupt(f"{path}: not JSON: {error}") from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise ModelMissing(f"{path} is not there: run nearsight models list") from error
-    except UnicodeDecodeError as error:
-        raise ModelCorrupt(f"{path}: not UTF-8 text") from error
-    except OSError as error:
-        raise EngineFailed(f"{path}: {error.strerror or error}") from error
+    return lines, read_text(lines).removesuffix("\n").split("\n")
