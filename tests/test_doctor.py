@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, EngineConfig, LanguageModelConfig, RecogniserConfig
+from edge.config import Config, EngineConfig, LanguageModelConfig, RecogniserConfig, TranslatorConfig
 from edge.doctor import ModelStatus, disk, examine, gpu, model, server
 from edge.doctor_packages import PACKAGES, Check, cuda_build, engine_package, onnx_runtime, program
 
@@ -161,7 +161,7 @@ def test_a_graphics_card(programs: Path) -> None:
 
 def test_a_whole_examination_names_what_the_configuration_needs(tmp_path: Path) -> None:
     config = Config(
-        language_model=LanguageModelConfig(engine="llama-cpp", device="cuda"), translator=EngineConfig(engine="apertium")
+        language_model=LanguageModelConfig(engine="llama-cpp", device="cuda"), translator=TranslatorConfig(engine="apertium")
     )
     began = time.perf_counter()
     checks = {check.name: check for check in examine(config, tmp_path, [ModelStatus("smollm2", "missing", 98.4)], "")}

@@ -53,7 +53,7 @@ def made(tmp_path: Path) -> Iterator[Apertium]:
 
 
 def test_modes_are_found_by_any_tag_of_their_languages(tmp_path: Path) -> None:
-    for name in (
+    for stem in (
         "eng-spa",
         "spa-eng",
         "spa-eng_US",
@@ -64,7 +64,7 @@ def test_modes_are_found_by_any_tag_of_their_languages(tmp_path: Path) -> None:
         "eng-spa-morph",
         "README",
     ):
-        (tmp_path / f"{name}.mode").write_text("lt-proc -z 'a b.bin' | apertium-tagger -g $2 'x' | lt-proc $1 'y'")
+        (tmp_path / f"{stem}.mode").write_text("lt-proc -z 'a b.bin' | apertium-tagger -g $2 'x' | lt-proc $1 'y'")
     modes = installed(tmp_path)
     assert len(modes) == 7
 
