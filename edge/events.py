@@ -7,12 +7,12 @@ the class's ``event``; the fields of the class are the keys of the line. Tools a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
-from edge.values import SAMPLE_RATE, Condition, Transcript, TurnTimings
+from edge.values import SAMPLE_RATE, Condition, Transcript, TurnTimings, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,8 @@ class Event:
     """Root of the events."""
 
     event: ClassVar[str] = "event"
+    moments: ClassVar[tuple[str, ...]] = ()
+    """Its fields that are media times in milliseconds, beside ``t_ns`` and the times of words."""
     t_ns: int
     """Media time in nanoseconds since the session's start."""
 
@@ -98,22 +100,28 @@ class FinalHeard(Event):
 
 def final_heard(transcript: Transcript, t_ns: int) -> FinalHeard:
     """Makes the event of a final transcript."""
-    words = tuple({"text": word.text, "start_ms": _ms(word.start), "end_ms": _ms(word.end)} for word in transcript.words)
+    words = word_rows(transcript.words)
     confidence = round(transcript.confidence, 3)
     return FinalHeard(t_ns=t_ns, text=transcript.text, confidence=confidence, source=transcript.source, words=words)
+
+
+def word_rows(words: Iterable[Word]) -> tuple[Mapping[str, Any], ...]:
+    """Gives words as they stand in events: each ``{"text", "start_ms", "end_ms"}``, media time."""
+    return tuple({"text": word.text, "start_ms": as_ms(word.start), "end_ms": as_ms(word.end)} for word in words)
 
 
 def earlier(event: T, by_ns: int) -> T:
     """Gives the event with its media times counted from ``by_ns`` on: a recording may begin in the middle of a session."""
     moved = replace(event, t_ns=event.t_ns - by_ns)
-    if isinstance(moved, FinalHeard):
-        ms = by_ns / 1e6
-        words = ({**word, "start_ms": word["start_ms"] - ms, "end_ms": word["end_ms"] - ms} for word in moved.words)
-        return replace(moved, words=tuple(words))
-    return moved
+    ms = by_ns / 1e6
+    changes: dict[str, Any] = {name: getattr(event, name) - ms for name in event.moments}
+    if isinstance(words := getattr(event, "words", None), tuple):
+        changes["words"] = tuple({**word, "start_ms": word["start_ms"] - ms, "end_ms": word["end_ms"] - ms} for word in words)
+    return replace(moved, **changes)
 
 
-def _ms(sample: int) -> float:
+def as_ms(sample: int) -> float:
+    """Gives a sample's media time in milliseconds, to a tenth."""
     return round(sample * 1000 / SAMPLE_RATE, 1)
 
 

@@ -115,6 +115,7 @@ class SourceHeard(Event):
     """More was heard of a sentence that is being translated, or its last word."""
 
     event = "source"
+    moments = ("start_ms", "end_ms", "heard_ms")
     sentence: int
     speaker: str
     """``wearer``, ``partner``, or empty where nobody can tell."""
@@ -137,6 +138,7 @@ class Translated(Event):
     """More of a sentence's translation, or its last word."""
 
     event = "translation"
+    moments = ("start_ms", "end_ms")
     sentence: int
     speaker: str
     language: str
@@ -161,6 +163,7 @@ class TranslationSpoken(Event):
     """A piece of a translation leaves the loudspeaker."""
 
     event = "spoken"
+    moments = ("start_ms",)
     sentence: int
     to: str
     """``wearer`` or ``partner``."""

@@ -54,7 +54,7 @@ PUBLIC = {
     "edge.events": (
         "BargedIn CodesSeen EndpointReached Event Failed FinalHeard FrameChosen LinkChanged MaskSeen Notice PartialHeard "
         "PhotoTaken RemoteChanged ReplyPaused ReplyResumed SessionEnded SessionStarted Speaking StateChanged TextSeen "
-        "ThingsSeen TrackChanged TurnEnded WatchFired Woke earlier final_heard link_changed"
+        "ThingsSeen TrackChanged TurnEnded WatchFired Woke as_ms earlier final_heard link_changed word_rows"
     ),
     "edge.ports": (
         "Aside ClipWriter CodeReader Detector EchoCanceller EndOfTurn Engine LanguageModel Link MaskNetwork Notifier "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.events import Event
+from edge.events import Event, as_ms, word_rows
 from edge.translation import Party, Progress, SourceHeard, Translated
-from edge.values import SAMPLE_RATE, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +50,10 @@ class Teller:
             text=step.source,
             tail=step.source_tail,
             final=step.final,
-            start_ms=_ms(step.start),
-            end_ms=_ms(step.end),
-            heard_ms=_ms(heard_to),
-            words=_rows(step.words) if step.final else (),
+            start_ms=as_ms(step.start),
+            end_ms=as_ms(step.end),
+            heard_ms=as_ms(heard_to),
+            words=word_rows(step.words) if step.final else (),
         )
 
     def _translation(self, direction: Direction, number: int, step: Progress) -> Translated:
@@ -68,15 +67,7 @@ class Teller:
             tail=step.tail,
             final=step.final,
             record=step.record,
-            start_ms=_ms(step.start),
-            end_ms=_ms(step.covered),
-            lag_ms=round(max(0.0, now / 1e6 - _ms(step.covered)), 1),
+            start_ms=as_ms(step.start),
+            end_ms=as_ms(step.covered),
+            lag_ms=round(max(0.0, now / 1e6 - as_ms(step.covered)), 1),
         )
-
-
-def _ms(sample: int) -> float:
-    return round(sample * 1000 / SAMPLE_RATE, 1)
-
-
-def _rows(words: tuple[Word, ...]) -> tuple[Mapping[str, object], ...]:
-    return tuple({"text": word.text, "start_ms": _ms(word.start), "end_ms": _ms(word.end)} for word in words)
