@@ -46,7 +46,7 @@ _TRADITIONAL: Final = frozenset({"tw", "hk", "mo"})
 
 def primary(tag: str) -> str:
     """Gives the language of a tag alone: ``pt`` of ``pt-BR``."""
-    return tag.replace("_", "-").partition("-")[0].lower()
+    return tag.strip().replace("_", "-").partition("-")[0].lower()
 
 
 def find_code(tag: str, codes: Collection[str]) -> str:

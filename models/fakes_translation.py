@@ -9,6 +9,7 @@ from enum import Enum
 from edge.errors import LanguageMissing, NearsightError
 from edge.ports import Stop
 from edge.translation import TranslateRequest
+from models.ct2_languages import primary
 from models.fakes import Fake, Spend, spend_real
 
 Table = Mapping[str, str] | Callable[[TranslateRequest], str]
@@ -55,7 +56,7 @@ class FakeTranslator(Fake):
         self.slips = list(slips)
         self.asked: list[TranslateRequest] = []
         """What it was asked, each translation."""
-        self._pairs = frozenset((_primary(source), _primary(target)) for source, target in pairs)
+        self._pairs = frozenset((primary(source), primary(target)) for source, target in pairs)
         self._forces = forces
         self._cost = cost
         self._per_word = per_word
@@ -67,7 +68,7 @@ class FakeTranslator(Fake):
 
     def missing(self, source: str, target: str) -> str:
         """Names the pair that it does not know, and a command as a real one does."""
-        pair = _primary(source), _primary(target)
+        pair = primary(source), primary(target)
         if pair[0] == pair[1]:
             return f"{source} and {target} are the same language"
         if self._pairs and pair not in self._pairs:
@@ -144,7 +145,3 @@ def _word(word: str, table: Mapping[str, str]) -> str:
     before, core, after = match.groups() if match else ("", word, "")
     found = table.get(core, table.get(core.lower(), core))
     return before + (found[:1].upper() + found[1:] if core[:1].isupper() else found) + after
-
-
-def _primary(tag: str) -> str:
-    return tag.replace("_", "-").partition("-")[0].lower()

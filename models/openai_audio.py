@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from edge.errors import RemoteFailed, RemoteRejected
 from edge.ports import RecogniserStream, Stop
 from edge.values import SAMPLE_RATE, EngineInfo, Pcm, Transcript, Word, samples
+from models.ct2_languages import primary
 from models.openai_http import USUAL, Ask, Limits, Server, Stopped
-from models.whisper_languages import code_of, primary
+from models.whisper_languages import code_of
 
 LONGEST: Final = samples(30.0)
 """Sound in one request: what Whisper hears at once. Longer utterances are sent in parts."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from models.ct2_languages import primary
+
 _CODES: Final = {
     name.replace("_", " "): code
     for code, name in (
@@ -30,8 +32,3 @@ def code_of(told: object) -> str:
     name = told.strip().casefold() if isinstance(told, str) else ""
     code = primary(name)
     return _CODES.get(name, code if code in _CODES.values() else "")
-
-
-def primary(tag: str) -> str:
-    """Gives the language of a tag, without script and region."""
-    return tag.strip().replace("_", "-").partition("-")[0].lower()

@@ -23,7 +23,7 @@ from typing import Final
 
 from edge.channel import Channel, Overflow
 from edge.config import TranslatorConfig
-from edge.errors import EngineError, NearsightError
+from edge.errors import NearsightError
 from edge.events import Event
 from edge.policy.interruption import overheard
 from edge.policy.languages import same
@@ -91,7 +91,6 @@ class _Utterance:
     """What is being said now."""
 
     way: _Way | None = None
-    decision: Decision | None = None
     over: bool = False
     """Whether it is passed over for good."""
     committed: tuple[Word, ...] = ()
@@ -103,7 +102,7 @@ class _Utterance:
 
 
 class Interpreter:
-    """Interprets until ``finish`` has been awaited, or ``run`` is cancelled. Engines are opened by the caller."""
+    """Interprets what was heard until ``finish``, or until ``run`` is cancelled. Engines are opened by the caller."""
 
     def __init__(
         self,
@@ -160,8 +159,8 @@ class Interpreter:
         """Interprets until everything of a finished input was spoken."""
         async with asyncio.TaskGroup() as group:
             speaking = [group.create_task(mouth.run()) for mouth in self._mouths.values()]
-            hearing = group.create_task(self._hear_on())
-            await self._translate_on(hearing)
+            group.create_task(self._hear_on())
+            await self._translate_on()
             for mouth in self._mouths.values():
                 await mouth.silent()
             for task in speaking:
@@ -190,11 +189,6 @@ class Interpreter:
         """Gives up what was not spoken yet."""
         for mouth in self._mouths.values():
             mouth.drop()
-
-    @property
-    def behind_s(self) -> float:
-        """Seconds of speech that wait to be heard."""
-        return max((mouth.behind_s for mouth in self._mouths.values()), default=0.0)
 
     async def _hear_on(self) -> None:
         async for heard in self.sound:
@@ -275,7 +269,6 @@ class Interpreter:
         now = self._now
         if decision.target:
             if decision.sure or final:
-                now.decision = decision
                 now.way = self._way(Direction(decision.source, decision.target, decision.speaker))
                 self._tell_began(decision.speaker)
         elif final or decision.sure:
@@ -306,7 +299,7 @@ class Interpreter:
 
     # -- what is translated ------------------------------------------------------------------------------------------------
 
-    async def _translate_on(self, hearing: asyncio.Task[None]) -> None:
+    async def _translate_on(self) -> None:
         while True:
             self._news.clear()
             asked = False
@@ -333,7 +326,7 @@ class Interpreter:
         try:
             async with aclosing(self._translator.stream(lambda engine, stop: engine.translate(request, stop))) as pieces:
                 text = "".join([piece async for piece in pieces])
-        except (EngineError, NearsightError) as error:
+        except NearsightError as error:
             self._failed(error)
             self._progress(way, way.policy.failed(ask))
             return
